@@ -1,0 +1,182 @@
+"""The commands and how they fail."""
+
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from plimsoll.core import InputError, PlimsollError, parse_time
+
+
+class Format(StrEnum):
+    """How a result is written."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+FormatOption = Annotated[Format, typer.Option("--format", help="A table for people or JSON.")]
+AccountsOption = Annotated[int, typer.Option(help="How many accounts to generate.", min=1)]
+SeedOption = Annotated[int, typer.Option(help="Seed of the generated book.", min=0)]
+EXIT_BAD_INPUT: Final = 2
+
+
+def margin(
+    document: Annotated[Path, typer.Argument(help="A portfolio document, YAML or JSON.")],
+    account: Annotated[str | None, typer.Option(help="Show this account only.")] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show charges and the rows behind them.")
+    ] = False,
+    shock: Annotated[
+        list[str] | None,
+        typer.Option(help="Move an asset's price first, e.g. BTC=-10%. May be repeated."),
+    ] = None,
+    output: FormatOption = Format.TABLE,
+) -> None:
+    """Assess the accounts of a portfolio document.
+
+    Exit code 2 if any status is UNKNOWN: an unknown margin is not a margin.
+
+    Examples:
+
+        plimsoll margin examples/desk.yaml
+
+        plimsoll margin examples/desk.yaml --explain --shock BTC=-10% --shock ETH=-15%
+
+        plimsoll margin examples/desk.yaml --format json | jq '.accounts[].pools[].status'
+    """
+    from plimsoll.app.cli.margin import run_margin
+
+    if run_margin(document, account, explain, tuple(shock or ()), output == Format.JSON):
+        raise typer.Exit(EXIT_BAD_INPUT)
+
+
+def replay(
+    prices: Annotated[
+        Path | None,
+        typer.Option(help="OHLC file (parquet or csv: symbol, date, open, high, low, close)."),
+    ] = None,
+    start: Annotated[str | None, typer.Option(help="First instant, inclusive.")] = None,
+    end: Annotated[str | None, typer.Option(help="Last instant, exclusive.")] = None,
+    accounts: AccountsOption = 10_000,
+    seed: SeedOption = 7,
+    journal: Annotated[Path, typer.Option(help="New journal to write.")] = Path("replay.db"),
+    report: Annotated[Path | None, typer.Option(help="HTML report to write.")] = None,
+    insurance_fund_share: Annotated[
+        float, typer.Option(help="Insurance fund at the start, over gross notional.", min=0, max=1)
+    ] = 0.01,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing journal.")] = False,
+    output: FormatOption = Format.TABLE,
+) -> None:
+    """Carry a generated book of accounts along real prices, live engine and all.
+
+    Without --prices the small path of 10 October 2025 that plimsoll makes from published
+    figures is used. Every input and decision is journaled; see `plimsoll verify`.
+
+    Example:
+
+        plimsoll replay --prices binance_15m.parquet --start 2025-10-10 --end 2025-10-12 \\
+            --accounts 100000 --journal crash.db --report crash.html
+    """
+    from plimsoll.app.cli.replay import Scope, run_replay_command
+
+    scope = Scope(
+        prices,
+        None if start is None else parse_time(start, "--start"),
+        None if end is None else parse_time(end, "--end"),
+    )
+    run_replay_command(
+        scope, accounts, seed, insurance_fund_share, journal, report, force, output == Format.JSON
+    )
+
+
+def verify(
+    journal: Annotated[Path, typer.Argument(help="A journal that plimsoll wrote.")],
+    decide_again: Annotated[
+        bool, typer.Option("--decide-again", help="Also make every decision again.")
+    ] = False,
+    output: FormatOption = Format.TABLE,
+) -> None:
+    """Check a journal's hash chain and fold it again to the same state.
+
+    Any change to any stored byte of a record is found and the record named. With
+    --decide-again the engine must also reach every decision again, byte for byte.
+
+    Example:
+
+        plimsoll verify crash.db --decide-again
+    """
+    from plimsoll.app.cli.verify import run_verify
+
+    run_verify(journal, decide_again, output == Format.JSON)
+
+
+def models(output: FormatOption = Format.TABLE) -> None:
+    """List margin models, the tables in force and what no source confirms in them."""
+    from plimsoll.app.cli.models import run_models
+
+    run_models(output == Format.JSON)
+
+
+def book_generate(
+    accounts: AccountsOption = 10_000,
+    seed: SeedOption = 7,
+    journal: Annotated[
+        Path | None, typer.Option(help="Write the book as a new journal that can be verified.")
+    ] = None,
+    output: FormatOption = Format.TABLE,
+) -> None:
+    """Generate a realistic book: heavy tails, long bias, hedges, several collaterals.
+
+    Example:
+
+        plimsoll book generate --accounts 100000 --seed 7 --journal book.db
+    """
+    from plimsoll.app.cli.replay import run_book_generate
+
+    run_book_generate(accounts, seed, journal, output == Format.JSON)
+
+
+def demo(
+    accounts: AccountsOption = 10_000,
+    folder: Annotated[Path, typer.Option(help="Where to put journal and report.")] = Path("out"),
+) -> None:
+    """Replay 10 October 2025 on the built-in price path: journal, summary and report."""
+    from plimsoll.app.cli.replay import run_demo
+
+    run_demo(accounts, folder)
+
+
+def build_app() -> typer.Typer:
+    """The command line as a typer application."""
+    app = typer.Typer(
+        help="plimsoll: a cross-margin risk engine for crypto derivatives.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    books = typer.Typer(help="Make books of accounts.", no_args_is_help=True)
+    books.command("generate")(book_generate)
+    for command in (margin, replay, verify, models, demo):
+        app.command()(command)
+    app.add_typer(books, name="book")
+    return app
+
+
+def main() -> None:
+    """Run the command line; bad input is one line on standard error and exit code 2."""
+    try:
+        build_app()()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(EXIT_BAD_INPUT)
+    except PlimsollError as error:
+        print(f"refused: {error}", file=sys.stderr)
+        sys.exit(1)
+    except BrokenPipeError:
+        # The reader has gone; leave nothing for the interpreter to flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)

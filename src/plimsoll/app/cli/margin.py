@@ -1,0 +1,145 @@
+"""``plimsoll margin``: an assessment as a table or JSON."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from plimsoll.app.cli.render import money, new_table, percent, print_json, status_text, stdout
+from plimsoll.connectors import Portfolio, build_portfolio, read_document
+from plimsoll.core import Floats, InputError, Status, format_time
+from plimsoll.margin import Explanation, ModelSet, explain, load_models
+from plimsoll.market import Market, shock_market
+
+
+def run_margin(
+    path: Path, account: str | None, with_charges: bool, shocks: tuple[str, ...], as_json: bool
+) -> bool:
+    """Print the assessment of a document; True where a status is UNKNOWN."""
+    portfolio = build_portfolio(read_document(path))
+    book, market = portfolio.book, _shocked(portfolio, shocks)
+    models = load_models(book.instruments, book.models, market.as_of_ns)
+    names = book.account_ids if account is None else (account,)
+    found = {name: explain(book, market, models, name) for name in names}
+    pools = [pool for explanations in found.values() for pool in explanations]
+    if as_json:
+        print_json(_document(found, market, models))
+    else:
+        _print_overview(pools, market, shocks)
+        if with_charges:
+            for pool in pools:
+                _print_charges(pool)
+    for pool in pools:
+        for reason in pool.reasons:
+            print(f"{path}: {pool.pool}: status UNKNOWN: {reason}; give a fresh price or mend "
+                  "the position", file=sys.stderr)  # fmt: skip
+    return any(pool.status == Status.UNKNOWN for pool in pools)
+
+
+def _shocked(portfolio: Portfolio, shocks: tuple[str, ...]) -> Market:
+    market = portfolio.market
+    moves: Floats = np.zeros(market.instruments.assets.unit.size)
+    for text in shocks:
+        name, _, move = text.partition("=")
+        asset = market.instruments.assets.find(name, "--shock")
+        try:
+            value = float(move.rstrip("%")) / (100 if move.endswith("%") else 1)
+        except ValueError:
+            value = float("nan")
+        if not -1 <= value <= 100:
+            raise InputError(f"--shock {text[:40]}", "is no price move", "write BTC=-10%")
+        moves[asset] = value
+    return shock_market(market, moves) if shocks else market
+
+
+def _document(
+    found: dict[str, tuple[Explanation, ...]], market: Market, models: ModelSet
+) -> dict[str, object]:
+    return {
+        "as_of": format_time(market.as_of_ns),
+        "accounts": [
+            {"id": name, "status": _worst(pools).name, "pools": [_pool(pool) for pool in pools]}
+            for name, pools in found.items()
+        ],
+    }
+
+
+def _worst(pools: tuple[Explanation, ...]) -> Status:
+    statuses = [pool.status for pool in pools]
+    return Status.UNKNOWN if Status.UNKNOWN in statuses else max(statuses)
+
+
+def _pool(pool: Explanation) -> dict[str, object]:
+    return {
+        "pool": pool.pool,
+        "kind": pool.kind,
+        "model": pool.model,
+        "currency": pool.currency,
+        "status": pool.status.name,
+        "reasons": list(pool.reasons),
+        "equity": pool.equity,
+        "collateral_value": pool.collateral_value,
+        "initial_margin": pool.initial_margin,
+        "maintenance_margin": pool.maintenance_margin,
+        "excess_margin": pool.excess_margin,
+        "margin_ratio": pool.margin_ratio,
+        "charges": [
+            {"name": line.name, "initial": line.initial, "maintenance": line.maintenance}
+            for line in pool.charges
+        ],
+        "details": {
+            table.name: [
+                {"asset": label, **dict(zip(table.columns, values, strict=True))}
+                for label, values in table.rows
+            ]
+            for table in pool.details
+        },
+    }
+
+
+def _print_overview(pools: list[Explanation], market: Market, shocks: tuple[str, ...]) -> None:
+    shocked = f", after {', '.join(shocks)}" if shocks else ""
+    title = f"Margin at {format_time(market.as_of_ns)}{shocked}"
+    columns = ("Pool", "Status", "Equity", "Collateral", "Initial", "Maintenance", "Excess",
+               "Ratio")  # fmt: skip
+    table = new_table(title, columns, texts=2)
+    for pool in pools:
+        table.add_row(
+            pool.pool,
+            status_text(pool.status.name),
+            *(money(value) for value in (
+                pool.equity, pool.collateral_value, pool.initial_margin,
+                pool.maintenance_margin, pool.excess_margin,
+            )),
+            percent(pool.margin_ratio),
+        )  # fmt: skip
+    console = stdout()
+    console.print(table)
+    by = sorted({(pool.model, pool.currency) for pool in pools})
+    names = ", ".join(f"{model} in {currency}" for model, currency in by)
+    console.print(f"Model: {names}. Ratio = maintenance / collateral; 100 % is liquidation.")
+
+
+def _print_charges(pool: Explanation) -> None:
+    console = stdout()
+    console.print()
+    table = new_table(f"{pool.pool}: charges, {pool.currency}", ("Charge", "Initial", "Maintenance"))
+    for line in pool.charges:
+        table.add_row(line.name, money(line.initial), money(line.maintenance))
+    table.add_section()
+    table.add_row("requirement", money(pool.initial_margin), money(pool.maintenance_margin))
+    console.print(table)
+    for detail in pool.details:
+        used = [k for k in range(len(detail.columns)) if any(row[k] for _, row in detail.rows)]
+        if not used:
+            continue
+        columns = ("Asset", *(detail.columns[k].replace("_", " ") for k in used))
+        rows = new_table(f"{pool.pool}: {detail.name}", columns)
+        for label, values in detail.rows:
+            rows.add_row(label, *(_number(values[k]) for k in used))
+        console.print(rows)
+
+
+def _number(value: float) -> str:
+    """Small figures keep their digits: a balance of 0.00012 BTC is not 0.00."""
+    return f"{value:,.8g}" if 0 < abs(value) < 100 else money(value)

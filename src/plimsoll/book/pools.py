@@ -1,0 +1,33 @@
+"""The kinds and states of a pool, and the five pools that every book begins with."""
+
+from enum import IntEnum
+
+
+class PoolKind(IntEnum):
+    """Who a pool belongs to and what it backs."""
+
+    SYSTEM = 0
+    CROSS = 1
+    ISOLATED = 2
+
+
+class PoolState(IntEnum):
+    """Where a pool stands in the house's procedure; changed only by events."""
+
+    NORMAL = 0
+    CALLED = 1
+    LIQUIDATING = 2
+
+
+class SystemPool(IntEnum):
+    """Counterparties of double entry; their index is their pool number.
+
+    WORLD is everything outside: a deposit leaves it, so it stands below zero. MARKET is the
+    other side of trades with traders outside the book. BAD_DEBT is what no fund could pay.
+    """
+
+    WORLD = 0
+    MARKET = 1
+    INSURANCE_FUND = 2
+    FEES = 3
+    BAD_DEBT = 4

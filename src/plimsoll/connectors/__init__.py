@@ -1,0 +1,37 @@
+"""The way in: the portfolio document, ccxt's structures and price files.
+
+Entry points: ``read_document`` and ``build_portfolio``; for price files ``read_price_path`` in
+``plimsoll.connectors.prices``, which stands apart so that only its users load polars.
+Invariants: what comes through is exact, finite and refers to what exists; what does not is
+refused in one line with its place; a price that is missing or stale stays so, and never
+becomes a number.
+"""
+
+from plimsoll.connectors.build import Portfolio, build_portfolio
+from plimsoll.connectors.decode import decode_document
+from plimsoll.connectors.document import (
+    AccountDocument,
+    InstrumentDocument,
+    MarketDocument,
+    Number,
+    OrderDocument,
+    PortfolioDocument,
+    PositionDocument,
+)
+from plimsoll.connectors.files import read_document
+from plimsoll.connectors.schema import document_schema
+
+__all__ = [
+    "AccountDocument",
+    "InstrumentDocument",
+    "MarketDocument",
+    "Number",
+    "OrderDocument",
+    "Portfolio",
+    "PortfolioDocument",
+    "PositionDocument",
+    "build_portfolio",
+    "decode_document",
+    "document_schema",
+    "read_document",
+]

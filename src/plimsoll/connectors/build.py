@@ -1,0 +1,266 @@
+"""A document to a book and a market. The book is made by the ledger, from events alone."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from plimsoll.book import Book, ModelChoice, SystemPool
+from plimsoll.connectors.check import TIME_END_NS, Listing, instant, list_instruments
+from plimsoll.connectors.document import (
+    AccountDocument,
+    Number,
+    PortfolioDocument,
+    PositionDocument,
+)
+from plimsoll.connectors.fill import join_place
+from plimsoll.connectors.units import build_table, exact_units, opening_price
+from plimsoll.core import NS_PER_SECOND, Floats
+from plimsoll.instruments import InstrumentTable, Kind
+from plimsoll.ledger import (
+    EventBatch,
+    NewAccounts,
+    NewPools,
+    Placements,
+    TradeReason,
+    Trades,
+    TransferReason,
+    Transfers,
+    apply,
+    trade_values,
+)
+from plimsoll.market import Market, PriceBatch, PriceBoard, SanityRules
+
+SOURCE = "document"
+
+
+@dataclass(frozen=True, slots=True)
+class Portfolio:
+    """Accounts, and the market they are looked at in."""
+
+    book: Book
+    market: Market
+
+
+def build_portfolio(document: PortfolioDocument) -> Portfolio:
+    """The book and the market of a document.
+
+    Balances, quantities and prices are exact up to int64's 18 digits. Raises InputError where
+    amounts are too large, or too small beside others, to be held together.
+    """
+    listing = list_instruments(document)
+    table = build_table(document, listing)
+    choices = [_model_choice(account) for account in document.accounts]
+    models = tuple(dict.fromkeys(choices))
+    batch = _batch(document, listing, table, [models.index(choice) for choice in choices])
+    return Portfolio(apply(Book.empty(table, models), batch), _market(document, listing, table))
+
+
+def _model_choice(account: AccountDocument) -> ModelChoice:
+    overrides = json.dumps(_json_ready(account.params), sort_keys=True, separators=(",", ":"))
+    return ModelChoice(account.model, overrides)
+
+
+def _json_ready(value: Any) -> Any:
+    if isinstance(value, Number):
+        whole = value == value.to_integral_value()
+        return int(value) if whole else float(value)
+    if isinstance(value, Mapping):
+        return {key: _json_ready(item) for key, item in value.items()}
+    return [_json_ready(item) for item in value] if isinstance(value, list) else value
+
+
+class _Deposit(NamedTuple):
+    pool: int
+    asset: int
+    amount: int
+    reason: TransferReason
+
+
+class _Opening(NamedTuple):
+    pool: int
+    instrument: int
+    quantity: int
+    price: int
+
+
+class _Order(NamedTuple):
+    pool: int
+    instrument: int
+    quantity: int
+    price: int
+    is_reduce_only: bool
+
+
+def _batch(
+    document: PortfolioDocument, listing: Listing, table: InstrumentTable, models: list[int]
+) -> EventBatch:
+    """The one batch that brings an empty book to what the document says."""
+    count = len(document.accounts)
+    owners: list[int] = []
+    deposits: list[_Deposit] = []
+    openings: list[_Opening] = []
+    orders: list[_Order] = []
+    for k, account in enumerate(document.accounts):
+        place, cross = f"accounts[{k}]", len(SystemPool) + k
+        deposits += _balance_deposits(account, table, place, cross)
+        pools: dict[str, int] = {}
+        for j, position in enumerate(account.positions):
+            inner, pool = f"{place}.positions[{j}]", cross
+            if position.margin_mode == "isolated":
+                pool = len(SystemPool) + count + len(owners)
+                owners.append(k)
+            # Where a symbol is held both ways its orders stay with the cross position.
+            pools[position.symbol] = min(pool, pools.get(position.symbol, pool))
+            deposits += _margin_deposits(position, table, inner, pool)
+            openings += _openings(position, listing, table, inner, pool)
+        orders += _orders(account, table, place, cross, pools)
+    return EventBatch(
+        time_ns=instant(document.as_of, "as_of"),
+        accounts=NewAccounts(tuple(a.id for a in document.accounts), np.array(models, np.int32)),
+        pools=NewPools(np.array(owners, np.int32)),
+        placements=_placements(orders),
+        trades=_trades(openings),
+        transfers=_transfers([*deposits, *_premiums(openings, table)]),
+    )
+
+
+def _balance_deposits(
+    account: AccountDocument, table: InstrumentTable, place: str, pool: int
+) -> Iterator[_Deposit]:
+    for name, amount in account.balances.items():
+        inner = join_place(f"{place}.balances", name)
+        asset = table.assets.find(name, inner)
+        units = exact_units(amount, table.assets.decimals[asset], inner)
+        yield _Deposit(pool, asset, units, TransferReason.DEPOSIT)
+
+
+def _margin_deposits(
+    position: PositionDocument, table: InstrumentTable, place: str, pool: int
+) -> Iterator[_Deposit]:
+    if position.isolated_margin is not None:
+        asset = int(table.settle[table.index[position.symbol]])
+        decimals = table.assets.decimals[asset]
+        units = exact_units(position.isolated_margin, decimals, f"{place}.isolated_margin")
+        yield _Deposit(pool, asset, units, TransferReason.MARGIN)
+
+
+def _openings(
+    position: PositionDocument, listing: Listing, table: InstrumentTable, place: str, pool: int
+) -> Iterator[_Opening]:
+    if position.quantity:
+        i = table.index[position.symbol]
+        row = table.rows[i]
+        quantity = exact_units(position.quantity, row.quantity_decimals, f"{place}.quantity")
+        # An option of unknown price costs the least that can be traded at; it is handed back.
+        price = opening_price(position, listing) or Decimal(1).scaleb(-row.price_decimals)
+        units = exact_units(price, row.price_decimals, f"{place}.entry_price")
+        yield _Opening(pool, i, quantity, units)
+
+
+def _orders(
+    account: AccountDocument,
+    table: InstrumentTable,
+    place: str,
+    cross: int,
+    pools: Mapping[str, int],
+) -> Iterator[_Order]:
+    """Orders in the pool of the account's position in their symbol, else in the cross pool."""
+    for j, order in enumerate(account.orders):
+        i = table.index[order.symbol]
+        row = table.rows[i]
+        inner = f"{place}.orders[{j}]"
+        quantity = exact_units(order.quantity, row.quantity_decimals, f"{inner}.quantity")
+        price = exact_units(order.price, row.price_decimals, f"{inner}.price")
+        signed = quantity if order.side == "buy" else -quantity
+        yield _Order(pools.get(order.symbol, cross), i, signed, price, order.reduce_only)
+
+
+def _premiums(openings: list[_Opening], table: InstrumentTable) -> Iterator[_Deposit]:
+    """What the ledger takes for options, handed back: the stated balance is after premium."""
+    options = [o for o in openings if table.kind[o.instrument] == Kind.OPTION]
+    instrument, quantity, price = (
+        np.array([option[n] for option in options], dtype=np.int64) for n in (1, 2, 3)
+    )
+    values = trade_values(table, instrument.astype(np.int32), quantity, price)
+    for option, value in zip(options, values.tolist(), strict=True):
+        asset = int(table.settle[option.instrument])
+        yield _Deposit(option.pool, asset, value, TransferReason.DEPOSIT)
+
+
+def _trades(openings: list[_Opening]) -> Trades:
+    pool, instrument, quantity, price = np.array(openings, dtype=np.int64).reshape(-1, 4).T
+    count = len(openings)
+    return Trades(
+        pool=pool.astype(np.int32),
+        counterparty=np.full(count, SystemPool.MARKET, dtype=np.int32),
+        instrument=instrument.astype(np.int32),
+        quantity=quantity,
+        price=price,
+        fee=np.zeros(count, dtype=np.int64),
+        reason=np.full(count, TradeReason.FILL, dtype=np.int8),
+    )
+
+
+def _transfers(deposits: list[_Deposit]) -> Transfers:
+    moved = [deposit for deposit in deposits if deposit.amount]
+    pool, asset, amount, reason = np.array(moved, dtype=np.int64).reshape(-1, 4).T
+    return Transfers(
+        source=np.full(len(moved), SystemPool.WORLD, dtype=np.int32),
+        target=pool.astype(np.int32),
+        asset=asset.astype(np.int32),
+        amount=amount,
+        reason=reason.astype(np.int8),
+    )
+
+
+def _placements(orders: list[_Order]) -> Placements:
+    pool, instrument, quantity, price, flag = np.array(orders, dtype=np.int64).reshape(-1, 5).T
+    return Placements(
+        pool=pool.astype(np.int32),
+        order_id=np.arange(1, len(orders) + 1, dtype=np.int64),
+        instrument=instrument.astype(np.int32),
+        quantity=quantity,
+        price=price,
+        is_reduce_only=flag.astype(np.bool_),
+    )
+
+
+def _market(document: PortfolioDocument, listing: Listing, table: InstrumentTable) -> Market:
+    """The board's verdict on the document's prices: a missing or stale one stays unusable."""
+    as_of_ns = instant(document.as_of, "as_of")
+    index, index_time = document.market.index, document.market.index_time
+    seen = [
+        (table.index[symbol], entry.mark, entry.time)
+        for symbol, entry in listing.items()
+        if entry.mark is not None
+    ]
+    for name, price in index.items():
+        row = len(table) + table.assets.find(name, join_place("market.index", name))
+        seen.append((row, price, index_time.get(name)))
+    age_s_max = document.market.price_age_s_max
+    rules = SanityRules()
+    if age_s_max is not None:
+        rules = replace(rules, age_ns_max=min(int(age_s_max * NS_PER_SECOND), TIME_END_NS))
+    batch = PriceBatch(
+        source=np.zeros(len(seen), dtype=np.int32),
+        row=np.array([row for row, _, _ in seen], dtype=np.int32),
+        price=np.array([float(price) for _, price, _ in seen], dtype=np.float64),
+        time_ns=np.array(
+            [as_of_ns if time is None else instant(time, "time") for _, _, time in seen],
+            dtype=np.int64,
+        ),
+    )
+    market = PriceBoard.empty(table, (SOURCE,)).observe(batch, rules).market(as_of_ns, rules)
+    return replace(
+        market,
+        implied_vol=_known([listing[symbol].implied_vol for symbol in table.symbols]),
+        forward=_known([listing[symbol].underlying for symbol in table.symbols]),
+    )
+
+
+def _known(values: list[Number | None]) -> Floats:
+    return np.array([np.nan if value is None else float(value) for value in values])

@@ -1,0 +1,28 @@
+"""The live state machine: inputs are journaled, handled, and answered with decisions.
+
+Entry points: ``step`` (pure: state and inputs in, state and decisions out), ``Session`` (a
+journal around it) and ``verify_journal``. Invariants: an input is written down before it is
+handled; decisions follow from inputs and rules alone, so a journal replays bit for bit;
+starting up is recovering.
+"""
+
+from plimsoll.engine.codec import Header
+from plimsoll.engine.rules import Rules, load_rules
+from plimsoll.engine.session import Session
+from plimsoll.engine.state import EngineState, Inputs, Outcome
+from plimsoll.engine.step import open_state, step
+from plimsoll.engine.verify import Verification, verify_journal
+
+__all__ = [
+    "EngineState",
+    "Header",
+    "Inputs",
+    "Outcome",
+    "Rules",
+    "Session",
+    "Verification",
+    "load_rules",
+    "open_state",
+    "step",
+    "verify_journal",
+]

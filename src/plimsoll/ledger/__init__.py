@@ -1,0 +1,46 @@
+"""Typed events and the only way a book changes.
+
+Entry points: ``apply`` folds an ``EventBatch`` into a ``Book``; ``Journal`` keeps batches.
+Invariants: every event is double entry, so per asset the balances less the costs of all
+pools, the system's included, always sum to exactly zero, and so do the quantities of each
+instrument; a batch is checked whole before anything changes; amounts are integers.
+"""
+
+from plimsoll.ledger.apply import apply, conservation_residual
+from plimsoll.ledger.codec import decode_batch, encode_batch
+from plimsoll.ledger.events import (
+    Cancels,
+    EventBatch,
+    NewAccounts,
+    NewPools,
+    Placements,
+    StateChanges,
+    TradeReason,
+    Trades,
+    TransferReason,
+    Transfers,
+)
+from plimsoll.ledger.journal import Journal, Record, read_records
+from plimsoll.ledger.values import price_to_units, trade_values
+
+__all__ = [
+    "Cancels",
+    "EventBatch",
+    "Journal",
+    "NewAccounts",
+    "NewPools",
+    "Placements",
+    "Record",
+    "StateChanges",
+    "TradeReason",
+    "Trades",
+    "TransferReason",
+    "Transfers",
+    "apply",
+    "conservation_residual",
+    "decode_batch",
+    "encode_batch",
+    "price_to_units",
+    "read_records",
+    "trade_values",
+]

@@ -1,0 +1,173 @@
+"""The events of the ledger, as columns: one table per kind, empty where nothing happened."""
+
+from dataclasses import dataclass, field, fields, replace
+from enum import IntEnum
+
+import numpy as np
+
+from plimsoll.core import Bools, Int8s, Int32s, Int64s
+
+
+def _no_int8() -> Int8s:
+    return np.zeros(0, dtype=np.int8)
+
+
+def _no_int32() -> Int32s:
+    return np.zeros(0, dtype=np.int32)
+
+
+def _no_int64() -> Int64s:
+    return np.zeros(0, dtype=np.int64)
+
+
+def _no_bool() -> Bools:
+    return np.zeros(0, dtype=np.bool_)
+
+
+class TradeReason(IntEnum):
+    """Why a trade happened."""
+
+    FILL = 0
+    LIQUIDATION = 1
+    TAKEOVER = 2
+    CLOSE_OUT = 3
+
+
+class TransferReason(IntEnum):
+    """Why an amount moved between two pools."""
+
+    DEPOSIT = 0
+    WITHDRAWAL = 1
+    MARGIN = 2
+    FUNDING = 3
+    LIQUIDATION_FEE = 4
+    TAKEOVER = 5
+    CONVERSION = 6
+    BAD_DEBT = 7
+
+
+@dataclass(frozen=True, slots=True)
+class NewAccounts:
+    """Accounts to open, each with an empty cross pool; ``model`` indexes ``Book.models``."""
+
+    ids: tuple[str, ...] = ()
+    model: Int32s = field(default_factory=_no_int32)
+
+
+@dataclass(frozen=True, slots=True)
+class NewPools:
+    """Isolated pools to open for accounts, given by index."""
+
+    account: Int32s = field(default_factory=_no_int32)
+
+
+@dataclass(frozen=True, slots=True)
+class Cancels:
+    """Orders to remove, by pool and order id."""
+
+    pool: Int32s = field(default_factory=_no_int32)
+    order_id: Int64s = field(default_factory=_no_int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Placements:
+    """Orders to add; quantity is signed (buy > 0), in exact units, as is the price."""
+
+    pool: Int32s = field(default_factory=_no_int32)
+    order_id: Int64s = field(default_factory=_no_int64)
+    instrument: Int32s = field(default_factory=_no_int32)
+    quantity: Int64s = field(default_factory=_no_int64)
+    price: Int64s = field(default_factory=_no_int64)
+    is_reduce_only: Bools = field(default_factory=_no_bool)
+
+
+@dataclass(frozen=True, slots=True)
+class Trades:
+    """Trades: ``pool`` gets ``quantity`` (signed, exact units) from ``counterparty``.
+
+    ``price`` counts the instrument's price units. ``fee`` counts settle asset units, paid by
+    ``pool`` to the fees pool.
+    """
+
+    pool: Int32s = field(default_factory=_no_int32)
+    counterparty: Int32s = field(default_factory=_no_int32)
+    instrument: Int32s = field(default_factory=_no_int32)
+    quantity: Int64s = field(default_factory=_no_int64)
+    price: Int64s = field(default_factory=_no_int64)
+    fee: Int64s = field(default_factory=_no_int64)
+    reason: Int8s = field(default_factory=_no_int8)
+
+
+@dataclass(frozen=True, slots=True)
+class Transfers:
+    """Amounts, in asset units, that move from ``source`` to ``target``; may be negative."""
+
+    source: Int32s = field(default_factory=_no_int32)
+    target: Int32s = field(default_factory=_no_int32)
+    asset: Int32s = field(default_factory=_no_int32)
+    amount: Int64s = field(default_factory=_no_int64)
+    reason: Int8s = field(default_factory=_no_int8)
+
+
+@dataclass(frozen=True, slots=True)
+class StateChanges:
+    """New procedure states (``PoolState``) of pools."""
+
+    pool: Int32s = field(default_factory=_no_int32)
+    state: Int8s = field(default_factory=_no_int8)
+
+
+@dataclass(frozen=True, slots=True)
+class EventBatch:
+    """Everything that happens to the book at ``time_ns``, applied in the order of the fields."""
+
+    time_ns: int
+    accounts: NewAccounts = field(default_factory=NewAccounts)
+    pools: NewPools = field(default_factory=NewPools)
+    cancels: Cancels = field(default_factory=Cancels)
+    placements: Placements = field(default_factory=Placements)
+    trades: Trades = field(default_factory=Trades)
+    transfers: Transfers = field(default_factory=Transfers)
+    states: StateChanges = field(default_factory=StateChanges)
+
+    @property
+    def event_count(self) -> int:
+        """Number of events in the batch."""
+        return (
+            len(self.accounts.ids)
+            + self.pools.account.size
+            + self.cancels.pool.size
+            + self.placements.pool.size
+            + self.trades.pool.size
+            + self.transfers.source.size
+            + self.states.pool.size
+        )
+
+
+def join_trades(parts: tuple[Trades, ...]) -> Trades:
+    """One table of several, in order."""
+    return Trades(
+        *(
+            np.concatenate([getattr(part, column.name) for part in parts])
+            for column in fields(Trades)
+        )
+    )
+
+
+def join_transfers(parts: tuple[Transfers, ...]) -> Transfers:
+    """One table of several, in order; transfers of nothing are dropped."""
+    whole = Transfers(
+        *(
+            np.concatenate([getattr(part, column.name) for part in parts])
+            for column in fields(Transfers)
+        )
+    )
+    keep = whole.amount != 0
+    return replace(
+        whole,
+        source=whole.source[keep],
+        target=whole.target[keep],
+        asset=whole.asset[keep],
+        amount=whole.amount[keep],
+        reason=whole.reason[keep],
+    )

@@ -1,0 +1,13 @@
+"""What happens to a pool that cannot stand: stages that answer with events.
+
+Entry points: ``plan`` (one round over all pools in liquidation) and ``settle_fund``.
+Invariants: nothing here changes a book; a pool whose status is UNKNOWN is never touched; every
+event posts both sides, so losses end in the insurance fund or, past it, in the bad debt pool,
+and never in a customer's negative balance.
+"""
+
+from plimsoll.liquidation.fund import fund_value, settle_fund
+from plimsoll.liquidation.plan import Plan, plan
+from plimsoll.liquidation.policy import Policy, load_policy
+
+__all__ = ["Plan", "Policy", "fund_value", "load_policy", "plan", "settle_fund"]

@@ -1,0 +1,104 @@
+"""Closing positions: prices, trades and what they realise, to the unit.
+
+All stages close through here. What a full close realises is -(value at the price) - cost, the
+same integers that ``ledger.apply`` will book, so a stage can move what is left in one batch.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from plimsoll.book import Book, SystemPool, rows_of
+from plimsoll.core import Floats, Int32s, Int64s
+from plimsoll.instruments import Kind, Payoff
+from plimsoll.ledger import TradeReason, Trades, price_to_units, trade_values
+from plimsoll.market import Market
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """Positions of some pools, row by row, leaving out empty ones.
+
+    ``pool`` is the book's pool number, ``owner`` the place of the pool among those asked for.
+    ``notional`` is USD >= 0 at mark.
+    """
+
+    pool: Int32s
+    owner: Int64s
+    instrument: Int32s
+    quantity: Int64s
+    cost: Int64s
+    notional: Floats
+
+
+def holdings_of(book: Book, pools: Int64s, notional: Floats) -> Holdings:
+    """What the given pools hold; ``notional`` is USD per contract, shape [instruments]."""
+    rows, offsets = rows_of(book.positions.offsets, pools)
+    owner = np.repeat(np.arange(pools.size, dtype=np.int64), np.diff(offsets))
+    held = book.positions.quantity[rows] != 0
+    rows, owner = rows[held], owner[held]
+    instrument = book.positions.instrument[rows]
+    quantity = book.positions.quantity[rows]
+    contracts = np.abs(quantity) * book.instruments.quantity_unit[instrument]
+    return Holdings(
+        pool=pools[owner].astype(np.int32),
+        owner=owner,
+        instrument=instrument,
+        quantity=quantity,
+        cost=book.positions.cost[rows],
+        notional=contracts * notional[instrument],
+    )
+
+
+def forced_price(book: Book, market: Market, held: Holdings, slippage_rate: float) -> Int64s:
+    """Price units at which forced orders trade: mark, worse by the slippage."""
+    worse = np.where(held.quantity > 0, 1.0 - slippage_rate, 1.0 + slippage_rate)
+    return price_to_units(book.instruments, held.instrument, market.mark[held.instrument] * worse)
+
+
+def bankruptcy_price(book: Book, market: Market, held: Holdings, equity: Floats) -> Int64s:
+    """Price units at which a pool's positions leave it with nothing.
+
+    ``equity`` (USD, by owner) is shared over the positions by notional. Linear:
+    mark - equity / (quantity * multiplier * currency price); inverse the same in 1/price.
+    A price that would not be positive is one unit; what it leaves is swept with the balances.
+    """
+    table = book.instruments
+    total = np.bincount(held.owner, weights=held.notional, minlength=equity.size)
+    share = held.notional / np.where(total > 0, total, 1.0)[held.owner]
+    i = held.instrument
+    mark, currency = market.mark[i], market.index[table.settle[i]]
+    per_point = held.quantity * table.quantity_unit[i] * table.multiplier[i] * currency
+    given = equity[held.owner] * share / per_point
+    inverse = (table.payoff[i] == Payoff.INVERSE) & (table.kind[i] != Kind.OPTION)
+    with np.errstate(divide="ignore"):
+        price = np.where(inverse, 1.0 / (1.0 / mark + given), mark - given)
+    return price_to_units(table, i, np.where(price > 0, price, 0.0))
+
+
+def close_trades(
+    book: Book,
+    held: Holdings,
+    quantity: Int64s,
+    price: Int64s,
+    counterparty: SystemPool,
+    reason: TradeReason,
+    fee_rate: float,
+) -> tuple[Trades, Int64s]:
+    """Trades that close ``quantity`` (> 0, units) of each position, and each trade's value.
+
+    The value is in settle units with the sign of the traded quantity; the fee is taken on
+    its magnitude.
+    """
+    traded = -np.sign(held.quantity) * quantity
+    value = trade_values(book.instruments, held.instrument, traded, price)
+    count = held.pool.size
+    return Trades(
+        pool=held.pool,
+        counterparty=np.full(count, counterparty, dtype=np.int32),
+        instrument=held.instrument,
+        quantity=traded,
+        price=price,
+        fee=np.rint(np.abs(value) * fee_rate).astype(np.int64),
+        reason=np.full(count, reason, dtype=np.int8),
+    ), value

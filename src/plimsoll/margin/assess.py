@@ -1,0 +1,121 @@
+"""``assess``: what every pool of a book must hold, each by its own model."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from plimsoll.book import Book, PoolKind, take_pools
+from plimsoll.core import Floats, Int64s, Status
+from plimsoll.margin.assessment import Assessment, Charge, Requirement, status_of
+from plimsoll.margin.exposure import measure_exposure
+from plimsoll.margin.layout import Layout, lay_out_book, refit_layout
+from plimsoll.margin.model import ModelSet, ResolvedModel
+from plimsoll.market import Market
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Which pools each model margins, and their layouts; in the order of the models.
+
+    ``pools`` is None where one model margins the whole book. A plan serves a book whose rows
+    have not changed since; ``lay_out`` brings it up to date otherwise.
+    """
+
+    pools: tuple[Int64s | None, ...]
+    layouts: tuple[Layout, ...]
+
+
+def lay_out(book: Book, before: Plan | None = None) -> Plan:
+    """The plan of a book; from the plan of an earlier state of it at a fraction of the cost."""
+    if len(book.models) == 1:
+        layout = lay_out_book(book) if before is None else refit_layout(before.layouts[0], book)
+        return Plan((None,), (layout,))
+    owner = model_of_pools(book)
+    pools = tuple(np.flatnonzero(owner == k) for k in range(len(book.models)))
+    return Plan(pools, tuple(lay_out_book(take_pools(book, part)) for part in pools))
+
+
+def model_of_pools(book: Book) -> Int64s:
+    """Index of the model that margins each pool; the system's pools go with the first."""
+    is_system = book.pool_account < 0
+    if not book.account_model.size:
+        return np.zeros(book.pool_count, dtype=np.int64)
+    owner = book.account_model[np.where(is_system, 0, book.pool_account)]
+    return np.where(is_system, 0, owner).astype(np.int64)
+
+
+def assess(book: Book, market: Market, models: ModelSet, plan: Plan | None = None) -> Assessment:
+    """Assessment of every pool at a market.
+
+    ``plan`` saves the work of laying out the book again; it must come from ``lay_out`` on a
+    book with the same rows. Amounts are in the models' currency; a book mixes only models of
+    one currency.
+    """
+    plan = plan if plan is not None else lay_out(book)
+    parts = []
+    for resolved, pools, layout in zip(models.models, plan.pools, plan.layouts, strict=True):
+        part = book if pools is None else take_pools(book, pools)
+        parts.append(_assess_part(part, market, resolved, layout))
+    if len(parts) == 1:
+        return parts[0]
+    return _merge(parts, [part for part in plan.pools if part is not None])
+
+
+def require(book: Book, market: Market, resolved: ResolvedModel, layout: Layout) -> Requirement:
+    """The bare requirement of one model for all pools of a book, with its details."""
+    return resolved.model.require(measure_exposure(book, market, layout), market, resolved.params)
+
+
+def _assess_part(book: Book, market: Market, resolved: ResolvedModel, layout: Layout) -> Assessment:
+    requirement = require(book, market, resolved, layout)
+    is_system = book.pool_kind == PoolKind.SYSTEM
+    status = status_of(requirement, resolved.margin_call_ratio)
+
+    def clear(values: Floats) -> Floats:
+        return np.where(is_system, 0.0, values)
+
+    return Assessment(
+        status=np.where(is_system, np.int8(Status.OK), status),
+        equity=clear(requirement.equity),
+        collateral_value=clear(requirement.collateral_value),
+        initial_margin=clear(requirement.initial_margin),
+        maintenance_margin=clear(requirement.maintenance_margin),
+        charges=tuple(
+            Charge(charge.name, clear(charge.initial), clear(charge.maintenance))
+            for charge in requirement.charges
+        ),
+        currency=resolved.currency,
+    )
+
+
+def _merge(parts: list[Assessment], pools: list[Int64s]) -> Assessment:
+    order = np.argsort(np.concatenate(pools), kind="stable")
+
+    def joined(columns: list[Floats]) -> Floats:
+        return np.asarray(np.concatenate(columns)[order])
+
+    names = list(dict.fromkeys(charge.name for part in parts for charge in part.charges))
+
+    def charge(name: str) -> Charge:
+        found = [
+            next((c for c in part.charges if c.name == name), _no_charge(name, part))
+            for part in parts
+        ]
+        return Charge(
+            name, joined([c.initial for c in found]), joined([c.maintenance for c in found])
+        )
+
+    return Assessment(
+        status=np.concatenate([part.status for part in parts])[order],
+        equity=joined([part.equity for part in parts]),
+        collateral_value=joined([part.collateral_value for part in parts]),
+        initial_margin=joined([part.initial_margin for part in parts]),
+        maintenance_margin=joined([part.maintenance_margin for part in parts]),
+        charges=tuple(charge(name) for name in names),
+        currency=parts[0].currency,
+    )
+
+
+def _no_charge(name: str, part: Assessment) -> Charge:
+    zeros = np.zeros(part.equity.size)
+    return Charge(name, zeros, zeros)

@@ -1,0 +1,114 @@
+"""What an assessment says, as columns over pools."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from plimsoll.core import Floats, Int8s, Int32s, Int64s, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """One line of the requirement: ``initial`` and ``maintenance`` per pool, shape [pools]."""
+
+    name: str
+    initial: Floats
+    maintenance: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """Rows behind a pool's figures, for people: pool p owns offsets[p] to offsets[p + 1].
+
+    ``label`` indexes the assets; ``columns`` are named figures, one value per row.
+    """
+
+    name: str
+    offsets: Int64s
+    label: Int32s
+    columns: tuple[tuple[str, Floats], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """What a model returns for each pool, in its currency; NaN where it cannot know.
+
+    ``initial_margin`` and ``maintenance_margin`` are the charges added in order.
+    """
+
+    equity: Floats
+    collateral_value: Floats
+    charges: tuple[Charge, ...]
+    details: tuple[Detail, ...]
+
+    @property
+    def initial_margin(self) -> Floats:
+        """Sum of the charges, first to last."""
+        return _add([charge.initial for charge in self.charges], self.equity)
+
+    @property
+    def maintenance_margin(self) -> Floats:
+        """Sum of the charges, first to last."""
+        return _add([charge.maintenance for charge in self.charges], self.equity)
+
+
+def _add(columns: list[Floats], like: Floats) -> Floats:
+    total = np.zeros(like.size)
+    for column in columns:
+        total = total + column
+    return total
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """The state of every pool of a book at one market, shape [pools] each.
+
+    ``margin_ratio`` is maintenance margin over collateral value: 1 is liquidation.
+    ``excess_margin`` is collateral value minus maintenance margin. The system's pools are not
+    margined: they read OK and zero.
+    """
+
+    status: Int8s
+    equity: Floats
+    collateral_value: Floats
+    initial_margin: Floats
+    maintenance_margin: Floats
+    charges: tuple[Charge, ...]
+    currency: str
+
+    @property
+    def excess_margin(self) -> Floats:
+        """Collateral value minus maintenance margin."""
+        return self.collateral_value - self.maintenance_margin
+
+    @property
+    def margin_ratio(self) -> Floats:
+        """Maintenance margin over collateral value; 0 without positions, inf past the end."""
+        return margin_ratio(self.collateral_value, self.maintenance_margin)
+
+
+def margin_ratio(collateral_value: Floats, maintenance_margin: Floats) -> Floats:
+    """Ratio that is 1 at liquidation; NaN in, NaN out."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = maintenance_margin / collateral_value
+    none_left = (collateral_value <= 0) & ((maintenance_margin > 0) | (collateral_value < 0))
+    idle = (collateral_value >= 0) & (maintenance_margin == 0)
+    return np.where(none_left, np.inf, np.where(idle, 0.0, ratio))
+
+
+def status_of(requirement: Requirement, margin_call_ratio: float) -> Int8s:
+    """Status per pool. Anything not finite is UNKNOWN before any comparison is made."""
+    equity, collateral = requirement.equity, requirement.collateral_value
+    initial, maintenance = requirement.initial_margin, requirement.maintenance_margin
+    ratio = margin_ratio(collateral, maintenance)
+    finite = (
+        np.isfinite(equity)
+        & np.isfinite(collateral)
+        & np.isfinite(initial)
+        & np.isfinite(maintenance)
+    )
+    return np.select(
+        [~finite, equity < 0, ratio >= 1, ratio >= margin_call_ratio],
+        [Status.UNKNOWN, Status.BANKRUPT, Status.LIQUIDATABLE, Status.MARGIN_CALL],
+        default=Status.OK,
+    ).astype(np.int8)

@@ -1,0 +1,97 @@
+"""What each pool owns and is exposed to at a market: the columns that charges work on."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from plimsoll.book import Book
+from plimsoll.core import Floats
+from plimsoll.instruments import InstrumentTable, Kind, Payoff, value_coefficient
+from plimsoll.margin.kernels import sum_cells, sum_groups, sum_orders
+from plimsoll.margin.layout import Layout
+from plimsoll.market import Market
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """Sums by cell and group, in the order of the layout; NaN where a price is unusable.
+
+    ``cell_balance`` and ``cell_equity`` (balance plus unrealised profit) are in the asset;
+    ``cell_price`` is USD per unit. Group columns are USD notional >= 0: ``long`` and
+    ``short`` sides, ``gross`` their sum, ``worst_long`` and ``worst_short`` the sides if all
+    buy or all sell orders fill, ``order_loss`` what those fills would lose at once against
+    mark, ``spot_reserve`` what open spot orders lock.
+    """
+
+    layout: Layout
+    cell_balance: Floats
+    cell_equity: Floats
+    cell_price: Floats
+    group_price: Floats
+    long: Floats
+    short: Floats
+    gross: Floats
+    worst_long: Floats
+    worst_short: Floats
+    order_loss: Floats
+    spot_reserve: Floats
+
+
+def notional_coefficient(table: InstrumentTable, price: Floats, index: Floats) -> Floats:
+    """USD notional of one contract at ``price``, shape [instruments], always >= 0.
+
+    Linear and options: multiplier * price in quote (coin-quoted options: base) terms.
+    Inverse: the multiplier is quote value already. Quanto: multiplier * price in settle.
+    """
+    inverse = table.of_payoff(Payoff.INVERSE) & ~table.of_kind(Kind.OPTION)
+    quanto = table.of_payoff(Payoff.QUANTO)
+    in_currency = np.where(inverse, table.multiplier, table.multiplier * np.abs(price))
+    currency = np.where(quanto, index[table.settle], index[table.quote])
+    # An inverse notional needs no mark, but a position whose mark is unusable must not
+    # look measured.
+    return np.asarray(np.where(np.isnan(price), np.nan, in_currency * currency))
+
+
+def measure_exposure(book: Book, market: Market, layout: Layout) -> Exposure:
+    """Exposure of every pool of a book. The border: exact units become floats here alone.
+
+    Each amount is one int64-to-float conversion and one product away from exact: a relative
+    error of at most 2**-51 per term.
+    """
+    table = book.instruments
+    assets = table.assets
+    slots, groups = layout.slot_instrument.size, layout.group_underlying.size
+    value = value_coefficient(table.kind, table.payoff, table.multiplier, market.mark)
+    notional = notional_coefficient(table, market.mark, market.index)
+    settle_unit = assets.unit[table.settle]
+    quantity = np.zeros(slots)
+    balance, equity = np.zeros(layout.cell_asset.size), np.zeros(layout.cell_asset.size)
+    sum_cells(
+        book.balances.amount, layout.balance_cell, assets.unit[book.balances.asset], balance,
+        book.positions.quantity, book.positions.cost, book.positions.instrument,
+        layout.position_slot, layout.slot_cell,
+        table.quantity_unit, settle_unit, value, quantity, equity,
+    )  # fmt: skip
+    long, short, gross = np.zeros(groups), np.zeros(groups), np.zeros(groups)
+    worst_long, worst_short = np.zeros(groups), np.zeros(groups)
+    buys, sells, buy_notional, sell_notional = (np.zeros(slots) for _ in range(4))
+    loss, reserve = np.zeros(groups), np.zeros(groups)
+    if book.orders.order_id.size:
+        price_unit = np.array([10.0**-row.price_decimals for row in table.rows])
+        sum_orders(
+            book.orders.quantity, book.orders.price, book.orders.instrument,
+            book.orders.is_reduce_only, layout.order_slot, layout.slot_group,
+            table.quantity_unit, price_unit, table.multiplier, market.mark, notional,
+            table.of_kind(Kind.SPOT), table.of_payoff(Payoff.INVERSE),
+            market.index[table.base], market.index[table.quote], market.index[table.settle],
+            buys, sells, buy_notional, sell_notional, loss, reserve,
+        )  # fmt: skip
+    sum_groups(
+        quantity, buys, sells, buy_notional, sell_notional, layout.slot_instrument,
+        layout.slot_group, notional, long, short, gross, worst_long, worst_short,
+    )  # fmt: skip
+    return Exposure(
+        layout, balance, equity, market.index[layout.cell_asset],
+        market.index[layout.group_underlying],
+        long, short, gross, worst_long, worst_short, loss, reserve,
+    )  # fmt: skip

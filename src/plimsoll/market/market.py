@@ -1,0 +1,81 @@
+"""What the rest of the engine may know of prices at one instant."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from types import MappingProxyType
+
+from plimsoll.core import Floats, Int8s, Int64s, format_time
+from plimsoll.instruments import InstrumentTable
+
+
+class Quality(IntEnum):
+    """Whether a price may be used, and why not."""
+
+    GOOD = 0
+    MISSING = 1
+    STALE = 2
+    NOT_FINITE = 3
+    NOT_POSITIVE = 4
+    JUMP = 5
+    NO_QUORUM = 6
+
+
+REASONS = MappingProxyType(
+    {
+        Quality.MISSING: "is missing",
+        Quality.STALE: "is stale",
+        Quality.NOT_FINITE: "is not a finite number",
+        Quality.NOT_POSITIVE: "is not positive",
+        Quality.JUMP: "jumped and is not confirmed yet",
+        Quality.NO_QUORUM: "has too few usable sources",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """Prices at ``as_of_ns``; anything unusable is NaN with its reason in ``quality``.
+
+    ``price``, ``time_ns``, ``quality`` and ``sources_used`` have one row per instrument
+    (its mark price) followed by one per asset (its index price in USD). ``time_ns`` is the
+    oldest observation that went into a price. ``implied_vol`` (fraction a year),
+    ``forward`` (in quote) have one row per instrument; ``rate`` (continuous, a year) one per
+    asset.
+    """
+
+    instruments: InstrumentTable
+    as_of_ns: int
+    price: Floats
+    time_ns: Int64s
+    quality: Int8s
+    sources_used: Int8s
+    implied_vol: Floats
+    forward: Floats
+    rate: Floats
+
+    @property
+    def mark(self) -> Floats:
+        """Mark price per instrument, shape [instruments], in its quote (options: settle)."""
+        return self.price[: len(self.instruments)]
+
+    @property
+    def index(self) -> Floats:
+        """USD per unit of each asset, shape [assets]."""
+        return self.price[len(self.instruments) :]
+
+    def describe(self, row: int) -> str:
+        """Why the price in ``row`` cannot be used, in words a user can act on."""
+        count = len(self.instruments)
+        what = (
+            f"mark price of {self.instruments.rows[row].symbol}"
+            if row < count
+            else f"index price of {self.instruments.assets.names[row - count]}"
+        )
+        quality = Quality(int(self.quality[row]))
+        if quality == Quality.GOOD:
+            return f"{what} is good"
+        text = f"{what} {REASONS[quality]}"
+        if quality == Quality.STALE:
+            age_s = (self.as_of_ns - int(self.time_ns[row])) / 1e9
+            text += f" (seen {format_time(int(self.time_ns[row]))}, {age_s:,.0f} s ago)"
+        return text
