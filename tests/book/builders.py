@@ -173,13 +173,28 @@ def market_of(
     table: InstrumentTable, marks: Mapping[str, float], index: Mapping[str, float]
 ) -> Market:
     """A market at T0 with the given prices fresh and every other one missing."""
-    rows = [table.find(symbol, "") for symbol in marks]
-    rows += [len(table) + table.assets.find(asset, "") for asset in index]
-    batch = PriceBatch(
-        source=np.zeros(len(rows), dtype=np.int32),
-        row=np.array(rows, dtype=np.int32),
-        price=np.array([*marks.values(), *index.values()], dtype=np.float64),
-        time_ns=np.full(len(rows), T0, dtype=np.int64),
-    )
     rules = SanityRules()
-    return PriceBoard.empty(table, ("test",)).observe(batch, rules).market(T0, rules)
+    board = PriceBoard.empty(table, ("test",))
+    return observe(board, {**marks, **index}, T0, rules).market(T0, rules)
+
+
+def observe(
+    board: PriceBoard,
+    prices: Mapping[str, float],
+    time_ns: int,
+    rules: SanityRules,
+    source: int = 0,
+) -> PriceBoard:
+    """The board after one source saw prices: marks by symbol, indices by asset."""
+    table, count = board.instruments, len(prices)
+    rows = [
+        table.find(name, "") if "/" in name else len(table) + table.assets.find(name, "")
+        for name in prices
+    ]
+    batch = PriceBatch(
+        source=np.full(count, source, dtype=np.int32),
+        row=np.array(rows, dtype=np.int32),
+        price=np.array([*prices.values()], dtype=np.float64),
+        time_ns=np.full(count, time_ns, dtype=np.int64),
+    )
+    return board.observe(batch, rules)

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 TABLE = Path(__file__).parents[2] / "src/plimsoll/margin/venues/plimsoll_standard.toml"
-PARAMS: dict[str, Any] = tomllib.loads(TABLE.read_text(), parse_float=Fraction)["table"][-1][
-    "params"
-]
+BLOCKS = tomllib.loads(TABLE.read_text(), parse_float=Fraction)["table"]
+PARAMS: dict[str, Any] = BLOCKS[-1]["params"]
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,7 @@ def walk(tiers: list[list[Any]], column: int, value: Fraction) -> Fraction:
 
 
 def slope_excess(
-    tiers: list[list[Any]], column: int, slope: Fraction, side: Fraction, price
+    tiers: list[list[Any]], column: int, slope: Fraction, side: Fraction, price: Fraction
 ) -> Fraction:
     """What the size-scaled rate on the whole side asks beyond the tiers."""
     if slope == 0 or side == 0:

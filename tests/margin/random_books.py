@@ -36,6 +36,7 @@ MULTIPLIERS = {
     "BTC/USDT": "1",
     "ETH/USDC": "1",
     "MOON/USDT": "1",
+    "DEAD/USDT:USDT": "1",
 }
 DECIMALS = {"USDT": 6, "USDC": 6, "USD": 6, "BTC": 8, "ETH": 8, "SOL": 8, "DOGE": 6, "MOON": 6}
 DECIMALS |= {"ICP": 6, "LUNC": 6}
@@ -56,6 +57,7 @@ CONTRACTS = tuple(
         Fraction(1, 10 ** DECIMALS[row.settle]),
     )
     for row in TABLE.rows
+    if row.base != "DEAD"  # listed, never priced, held by nobody
 )
 
 
@@ -77,6 +79,7 @@ class Draw:
     random: np.random.Generator
     marks: dict[str, float]
     index: dict[str, float]
+    sound: bool
 
     def among(self, *choices: int) -> int:
         """One of the choices."""
@@ -119,10 +122,10 @@ def draw_prices(random: np.random.Generator) -> tuple[dict[str, float], dict[str
 def draw_fills(draw: Draw, usd: float, count: int, lone: bool) -> Iterator[tuple[Fill, tuple]]:
     """Fills and their rows, pool left 0; a contract may be filled again, closed or flipped."""
     derivative = [c for c in CONTRACTS if c.payoff != "spot" and c.base != "MOON"]
-    unruled = [c for c in CONTRACTS if c.symbol == "MOON/USDT:USDT"]
     spot = [c for c in CONTRACTS if c.payoff == "spot"]
+    unruled = spot if draw.sound else [c for c in CONTRACTS if c.symbol == "MOON/USDT:USDT"]
     contract = None
-    for k in range(count):
+    for _ in range(count):
         kind = draw.random.random()
         choices = derivative if kind < 0.93 or lone else spot if kind < 0.99 else unruled
         if contract is None or (not lone and draw.random.random() < 0.6):
@@ -156,10 +159,13 @@ def draw_deposits(draw: Draw, usd: float) -> Iterator[tuple[tuple[str, Fraction]
         yield (asset, Fraction(amount)), DESK.deposit(0, asset, amount)
 
 
-def random_book(seed: int, accounts: int | None = None) -> RandomBook:
-    """The book of a seed: one to three accounts, or as many as asked for."""
+def random_book(seed: int, accounts: int | None = None, sound: bool = False) -> RandomBook:
+    """The book of a seed: one to three accounts, or as many as asked for.
+
+    A sound one holds no contract that the house model has no rule for.
+    """
     random = stream(seed, "random book")
-    draw = Draw(random, *draw_prices(random))
+    draw = Draw(random, *draw_prices(random), sound)
     count = accounts if accounts is not None else draw.among(1, 2, 3)
     isolated = tuple(sorted(int(a) for a in random.integers(count, size=count // 2)))
     book = open_book(TABLE, *(f"account {k}" for k in range(count)))

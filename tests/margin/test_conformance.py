@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from plimsoll.book import Book, ModelChoice, clone_account, take_pools
-from plimsoll.core import NS_PER_SECOND, Status
+from plimsoll.core import Status
 from plimsoll.margin import (
     MODELS,
     Assessment,
@@ -21,8 +21,8 @@ from plimsoll.margin import (
     lay_out,
     load_models,
 )
-from plimsoll.market import Market, PriceBatch, PriceBoard, SanityRules
-from tests.book.builders import T0, fold, open_book
+from plimsoll.market import Market, PriceBoard, SanityRules
+from tests.book.builders import T0, fold, observe, open_book
 from tests.margin.random_books import DESK, TABLE, RandomBook, draw_prices, random_book
 
 FIGURES = ("equity", "collateral_value", "initial_margin", "maintenance_margin")
@@ -86,7 +86,9 @@ def test_the_system_is_not_margined(models: ModelSet, crowd: RandomBook) -> None
 
 def test_initial_covers_maintenance(models: ModelSet, crowd: RandomBook) -> None:
     result = assess(crowd.book, crowd.market, models)
-    assert np.all(result.initial_margin >= result.maintenance_margin)
+    # Where both rates are capped at 1 the two are equal, but for the rounding of their lines.
+    rounding = 1 - 1e-15 * len(result.charges)
+    assert np.all(result.initial_margin >= result.maintenance_margin * rounding)
     assert np.all(result.maintenance_margin >= 0)
     assert np.count_nonzero(result.maintenance_margin) > 100
 
@@ -162,14 +164,15 @@ def test_an_earlier_plan_brought_up_to_date_changes_no_bit(
 # Everything this account owns or trades; each of these prices is needed to judge it.
 HELD = ("BTC/USDT:USDT", "ETH/USD:ETH", "ETH/USD:BTC", "BTC/USDT:USDT-261225", "SOL/USDT:USDT")
 OWNED = ("USDT", "ETH", "BTC", "USDC")
+# What the board sees of a price, as factors of the right one, how old that is, what it is called.
 DEFECTS = {
-    "missing": (None, 0, "is missing"),
-    "stale": (1.0, RULES.age_ns_max + 1, "is stale"),
-    "nan": (np.nan, 0, "is not a finite number"),
-    "infinite": (np.inf, 0, "is not a finite number"),
-    "negative": (-1.0, 0, "is not positive"),
-    "zero": (0.0, 0, "is not positive"),
-    "jumped": (10.0, 0, "jumped and is not confirmed yet"),
+    "missing": ((), 0, "is missing"),
+    "stale": ((1.0,), RULES.age_ns_max + 1, "is stale"),
+    "nan": ((1.0, np.nan), 0, "is not a finite number"),
+    "infinite": ((np.inf,), 0, "is not a finite number"),
+    "negative": ((1.0, -1.0), 0, "is not positive"),
+    "zero": ((0.0,), 0, "is not positive"),
+    "jumped": ((1.0, 10.0), 0, "jumped and is not confirmed yet"),
 }
 
 
@@ -195,28 +198,14 @@ def needy_book(model: Model) -> Book:
 
 
 def broken_market(name: str, defect: str) -> Market:
-    """A sound market, but for one price that shows a defect at its latest observation."""
-    factor, age_ns, _ = DEFECTS[defect]
+    """A market whose prices are all sound but one."""
+    factors, age_ns, _ = DEFECTS[defect]
     marks, index = draw_prices(np.random.default_rng(3))
-    prices = {**marks, **{asset: price for asset, price in index.items() if asset != name}}
-    if name in index:
-        prices[f"index {name}"] = index[name]
-    rows = {s: TABLE.find(s, "") for s in marks} | {
-        a: len(TABLE) + TABLE.assets.find(a, "") for a in index
-    }
-    rows[f"index {name}"] = rows.get(name, -1)
-    board = PriceBoard.empty(TABLE, ("test",))
-    for key, price in prices.items():
-        broken = key in (name, f"index {name}")
-        seen = [price] if not broken else [] if factor is None else [price, price * factor]
-        for value in seen[-1:] if factor == 1.0 else seen:
-            observation = PriceBatch(
-                np.zeros(1, np.int32),
-                np.array([rows[key]], np.int32),
-                np.array([value]),
-                np.array([T0 - age_ns * broken]),
-            )
-            board = board.observe(observation, RULES)
+    prices = marks | index
+    right = prices.pop(name)
+    board = observe(PriceBoard.empty(TABLE, ("test",)), prices, T0, RULES)
+    for factor in factors:
+        board = observe(board, {name: right * factor}, T0 - age_ns, RULES)
     return board.market(T0, RULES)
 
 
@@ -235,11 +224,9 @@ def test_an_unusable_price_is_unknown_and_says_why(
     assert explanation.reasons[0].startswith(f"{what} {DEFECTS[defect][2]}")
 
 
-def test_without_a_defect_the_same_account_is_fine(model: Model, models: ModelSet) -> None:
+def test_a_price_that_nobody_needs_may_be_missing(model: Model, models: ModelSet) -> None:
     """So that the test above fails for the price alone."""
-    marks, _ = draw_prices(np.random.default_rng(3))
     market = broken_market("LUNC", "missing")
-    assert set(HELD) <= marks.keys()
     assert assess(needy_book(model), market, models).status[SYSTEM] == Status.OK
 
 
@@ -289,13 +276,3 @@ def test_twice_the_book_is_twice_the_equity_and_no_cheaper(
     assert np.all(two.initial_margin >= 2 * one.initial_margin * rounding)
     assert np.all(two.maintenance_margin >= 2 * one.maintenance_margin * rounding)
     assert np.any(two.maintenance_margin > 2.1 * one.maintenance_margin)
-
-
-def test_ages_do_not_matter_until_they_do(model: Model, models: ModelSet) -> None:
-    """A price one second short of too old is as good as a fresh one."""
-    aged = broken_market("USDT", "stale")
-    assert aged.as_of_ns == T0
-    book = needy_book(model)
-    assert assess(book, aged, models).status[SYSTEM] == Status.UNKNOWN
-    fresh = replace(RULES, age_ns_max=RULES.age_ns_max + NS_PER_SECOND)
-    assert fresh.age_ns_max > RULES.age_ns_max

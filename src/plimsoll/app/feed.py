@@ -1,5 +1,6 @@
 """A price path as the engine's inputs."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +41,24 @@ class Feed:
             price=price[seen],
             time_ns=np.full(count, self.path.time_ns[tick], dtype=np.int64),
         )
+
+
+def known_part(path: PricePath, underlyings: Collection[str]) -> PricePath:
+    """The columns of a path that a population can trade: known and priced at the start.
+
+    InputError where none is left.
+    """
+    keep = [
+        column
+        for column, symbol in enumerate(path.symbols)
+        if symbol.partition("/")[0] in underlyings and np.isfinite(path.price[0, column])
+    ]
+    if not keep:
+        known = ", ".join(sorted(underlyings)[:5])
+        problem = "none of its symbols is known and priced at the start"
+        raise InputError(path.source, problem, f"give prices of {known} or others")
+    symbols = tuple(path.symbols[column] for column in keep)
+    return PricePath(symbols, path.time_ns, path.price[:, keep], path.source)
 
 
 def feed_of(path: PricePath, instruments: InstrumentTable) -> Feed:

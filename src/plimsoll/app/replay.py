@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import final
 
 import numpy as np
 
@@ -196,13 +197,17 @@ def _uncovered(book: Book, market: Market) -> float:
     return float(-np.sum(amount * market.index[asset]) + 0.0)
 
 
-SEVERITY = np.array([4, 0, 1, 2, 3], dtype=np.int8)
-"""Rank of each ``Status`` when the worst pool speaks for its account: UNKNOWN comes first."""
-BY_SEVERITY = np.array(
-    [Status.OK, Status.MARGIN_CALL, Status.LIQUIDATABLE, Status.BANKRUPT, Status.UNKNOWN]
+BY_SEVERITY = (
+    Status.OK,
+    Status.MARGIN_CALL,
+    Status.LIQUIDATABLE,
+    Status.BANKRUPT,
+    Status.UNKNOWN,
 )
+"""The worst pool speaks for its account, and not knowing is the worst."""
 
 
+@final
 class _Recorder:
     """Collects figures tick by tick."""
 
@@ -220,11 +225,10 @@ class _Recorder:
         book = state.book
         customer = book.pool_kind != PoolKind.SYSTEM
         worst = np.zeros(self.accounts, dtype=np.int8)
-        np.maximum.at(
-            worst, book.pool_account[customer], SEVERITY[outcome.found.status[customer]]
-        )
+        severity = np.argsort(BY_SEVERITY).astype(np.int8)
+        np.maximum.at(worst, book.pool_account[customer], severity[outcome.found.status[customer]])
         counts = np.bincount(worst, minlength=len(Status))
-        self.status_counts[tick, BY_SEVERITY] = counts
+        self.status_counts[tick, list(BY_SEVERITY)] = counts
         self.margin_calls[tick] = outcome.called.size
         self.closed[tick] = outcome.closed_notional
         self.fund[tick] = outcome.insurance_fund

@@ -1,11 +1,14 @@
 """From a replay's figures to the story its report tells."""
 
+from types import MappingProxyType
+
 import numpy as np
 
 from plimsoll.app.feed import feed_of
 from plimsoll.app.replay import Casualty, ReplayResult
 from plimsoll.app.report import Casualty as CasualtyRow
 from plimsoll.app.report import ReplayStory
+from plimsoll.app.report.text import format_usd
 from plimsoll.core import DatedTable, Status, format_time, table_at
 from plimsoll.instruments import profit
 from plimsoll.liquidation.policy import policy_tables
@@ -44,21 +47,23 @@ def summary_of(result: ReplayResult) -> dict[str, object]:
     }
 
 
-LABELS = {
-    "accounts": "Accounts",
-    "gross_notional": "Gross notional",
-    "margin_calls": "Margin calls",
-    "liquidated_accounts": "Accounts liquidated",
-    "liquidated_notional": "Notional liquidated",
-    "insurance_fund_start": "Insurance fund, start",
-    "insurance_fund_end": "Insurance fund, end",
-    "bad_debt": "Losses past zero equity",
-    "bad_debt_uncovered": "Bad debt uncovered",
-    "conservation_residual": "Conservation residual",
-    "events": "Events journaled",
-    "journal_hash": "Journal hash",
-    "state_hash": "State hash",
-}
+LABELS = MappingProxyType(
+    {
+        "accounts": "Accounts",
+        "gross_notional": "Gross notional",
+        "margin_calls": "Margin calls",
+        "liquidated_accounts": "Accounts liquidated",
+        "liquidated_notional": "Notional liquidated",
+        "insurance_fund_start": "Insurance fund, start",
+        "insurance_fund_end": "Insurance fund, end",
+        "bad_debt": "Losses past zero equity",
+        "bad_debt_uncovered": "Bad debt uncovered",
+        "conservation_residual": "Conservation residual",
+        "events": "Events journaled",
+        "journal_hash": "Journal hash",
+        "state_hash": "State hash",
+    }
+)
 """What the report shows of the summary, and under which words."""
 
 MONEY = frozenset(
@@ -72,6 +77,13 @@ def format_figure(name: str, value: object) -> str:
     if name in MONEY and isinstance(value, float):
         return f"{value:,.0f} USD"
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _tile(name: str, value: object) -> str:
+    """A figure short enough for a tile of the report."""
+    if name in MONEY and isinstance(value, float):
+        return format_usd(value)
+    return format_figure(name, value)
 
 
 def story_of(result: ReplayResult, title: str) -> ReplayStory:
@@ -95,7 +107,7 @@ def story_of(result: ReplayResult, title: str) -> ReplayStory:
         margin_ratio_before=result.ratio_before,
         margin_ratio_after=result.ratio_after,
         casualties=_worst(result),
-        figures=tuple((text, format_figure(name, summary[name])) for name, text in LABELS.items()),
+        figures=tuple((text, _tile(name, summary[name])) for name, text in LABELS.items()),
         notes=_notes(result),
     )
 
@@ -110,9 +122,7 @@ def _describe(result: ReplayResult, casualty: Casualty) -> CasualtyRow:
     book, market, path = result.opening_book, result.opening_market, result.request.path
     table = result.instruments
     feed = feed_of(path, table)
-    held = slice(
-        book.positions.offsets[casualty.pool], book.positions.offsets[casualty.pool + 1]
-    )
+    held = slice(book.positions.offsets[casualty.pool], book.positions.offsets[casualty.pool + 1])
     i = book.positions.instrument[held]
     quantity = book.positions.quantity[held] * table.quantity_unit[i]
     then = feed.prices(casualty.tick)[: len(table)]
@@ -141,12 +151,11 @@ def _describe(result: ReplayResult, casualty: Casualty) -> CasualtyRow:
 
 def _notes(result: ReplayResult) -> tuple[str, ...]:
     path = result.request.path
-    time_ns = int(path.time_ns[0])
+    time_ns, share = int(path.time_ns[0]), result.request.insurance_fund_share
     notes = [
         "Contracts are marked, and coins valued, at the perpetual's price; stablecoins at 1 USD.",
         "Forced orders trade at mark less a fixed slippage: price impact is not modelled here.",
-        f"The insurance fund starts at {result.request.insurance_fund_share:.1%} of gross "
-        "notional (house choice).",
+        f"The insurance fund starts at {share:.1%} of gross notional (house choice).",
     ]
     tables: list[DatedTable] = [population_table(time_ns), table_at(policy_tables(), time_ns)]
     tables += [table_at(model_tables(model), time_ns) for model in MODELS]

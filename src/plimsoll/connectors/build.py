@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from plimsoll.book import Book, ModelChoice, SystemPool
-from plimsoll.connectors.check import TIME_END_NS, Listing, instant, list_instruments
+from plimsoll.connectors.check import Listing, instant, list_instruments
 from plimsoll.connectors.document import (
     AccountDocument,
     Number,
@@ -19,6 +19,7 @@ from plimsoll.connectors.document import (
 from plimsoll.connectors.fill import join_place
 from plimsoll.connectors.units import build_table, exact_units, opening_price
 from plimsoll.core import NS_PER_SECOND, Floats
+from plimsoll.core.time import TIME_NS_MAX
 from plimsoll.instruments import InstrumentTable, Kind
 from plimsoll.ledger import (
     EventBatch,
@@ -244,7 +245,7 @@ def _market(document: PortfolioDocument, listing: Listing, table: InstrumentTabl
     age_s_max = document.market.price_age_s_max
     rules = SanityRules()
     if age_s_max is not None:
-        rules = replace(rules, age_ns_max=min(int(age_s_max * NS_PER_SECOND), TIME_END_NS))
+        rules = replace(rules, age_ns_max=min(int(age_s_max * NS_PER_SECOND), TIME_NS_MAX))
     batch = PriceBatch(
         source=np.zeros(len(seen), dtype=np.int32),
         row=np.array([row for row, _, _ in seen], dtype=np.int32),

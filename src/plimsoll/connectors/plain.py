@@ -130,7 +130,8 @@ def _parse_yaml(text: str) -> object:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
-        remedy = "indent with spaces" if "\\t" in str(error.problem) else "mend the YAML there"
+        is_tab = mark is not None and text[mark.index : mark.index + 1] == "\t"
+        remedy = "indent with spaces, not tabs" if is_tab else "mend the YAML there"
         raise InputError(place, f"not YAML: {error.problem}", remedy) from error
     except yaml.YAMLError as error:
         remedy = "remove control characters and save it as UTF-8"
@@ -143,7 +144,8 @@ def _tree(events: Iterator[yaml.Event]) -> object:
     stack: list[list[object] | dict[str, object]] = [root]
     pending: list[str | None] = [None]
     for event in events:
-        place = f"line {event.start_mark.line + 1}"
+        mark = event.start_mark
+        place = "" if mark is None else f"line {mark.line + 1}"
         _refuse_extras(event, place, is_second=bool(root))
         if isinstance(event, yaml.CollectionEndEvent):
             stack.pop()

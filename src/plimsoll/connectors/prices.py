@@ -34,30 +34,25 @@ def read_price_path(path: Path, start_ns: int, end_ns: int) -> PricePath:
     bar makes no sense.
     """
     place = str(path)
-    bars = _read_bars(path, start_ns, end_ns)
+    length, bars = _read_bars(path, start_ns, end_ns)
     if bars.is_empty():
         problem = f"no bars from {format_time(start_ns)} to {format_time(end_ns)}"
         raise InputError(place, problem, "choose a range inside the file's dates")
     _check_bars(bars, place)
-    time_ns = bars["time_ns"].to_numpy()
-    opened, at = np.unique(time_ns, return_inverse=True)
+    opened, at = np.unique(bars["time_ns"].to_numpy(), return_inverse=True)
     names, owner = np.unique(bars["symbol"].to_numpy(), return_inverse=True)
-    symbols = [_unified_symbol(str(name), place) for name in names]
-    step = _bar_length(opened, place) // POINTS_PER_BAR
-    price = np.full((opened.size, POINTS_PER_BAR, len(symbols)), np.nan)
-    price[at, :, owner] = _walk(bars.select(PRICES).to_numpy())
-    moments = (opened[:, None] + step * np.arange(POINTS_PER_BAR)).ravel()
+    symbols = tuple(_unified_symbol(str(name), place) for name in names)
+    _check_grid(opened, length, place)
+    walks = np.full((opened.size, POINTS_PER_BAR, len(symbols)), np.nan)
+    walks[at, :, owner] = _walk(bars.select(PRICES).to_numpy())
+    moments = (opened[:, None] + length // POINTS_PER_BAR * np.arange(POINTS_PER_BAR)).ravel()
     inside = moments < end_ns
-    return PricePath(
-        tuple(symbols),
-        moments[inside],
-        price.reshape(-1, len(symbols))[inside],
-        path.name,
-    )
+    price = walks.reshape(-1, len(symbols))
+    return PricePath(symbols, moments[inside], price[inside], path.name)
 
 
-def _read_bars(path: Path, start_ns: int, end_ns: int) -> pl.DataFrame:
-    """The bars in the range: symbol, time_ns and float prices, in the file's order."""
+def _read_bars(path: Path, start_ns: int, end_ns: int) -> tuple[int, pl.DataFrame]:
+    """The bars' length in ns, and those in the range: symbol, time_ns, prices as floats."""
     place = str(path)
     if not path.is_file():
         raise InputError(place, "no such file", "give the path of a parquet or csv file of bars")
@@ -72,18 +67,25 @@ def _read_bars(path: Path, start_ns: int, end_ns: int) -> pl.DataFrame:
         if missing:
             remedy = f"it needs {', '.join(COLUMNS)}; {did_you_mean(missing[0], schema.names())}"
             raise InputError(place, f"column '{missing[0]}' is missing", remedy)
-        return (
-            frame.select(
-                pl.col("symbol").cast(pl.String),
-                _time_ns(schema["date"], place),
-                *(pl.col(name).cast(pl.Float64) for name in PRICES),
-            )
-            .filter(pl.col("time_ns").is_between(start_ns, end_ns, closed="left"))
-            .collect()
+        frame = frame.select(
+            pl.col("symbol").cast(pl.String),
+            _time_ns(schema["date"], place),
+            *(pl.col(name).cast(pl.Float64) for name in PRICES),
         )
+        # The whole file tells the length: in a short range every symbol may lack a bar.
+        steps = frame.select(pl.col("time_ns").diff().abs().over("symbol")).filter(
+            pl.col("time_ns") > 0
+        )
+        length = steps.min().collect().item()
+        in_range = pl.col("time_ns").is_between(start_ns, end_ns, closed="left")
+        bars = frame.filter(in_range).collect()
     except pl.exceptions.PolarsError as error:
         problem = f"cannot be read: {str(error).splitlines()[0][:120]}"
         raise InputError(place, problem, "give a sound parquet or csv file of bars") from error
+    if length is None:
+        remedy = "give at least two bars of one symbol"
+        raise InputError(place, "does not tell how long its bars are", remedy)
+    return int(length), bars
 
 
 def _time_ns(kind: pl.DataType, place: str) -> pl.Expr:
@@ -118,18 +120,13 @@ def _check_bars(bars: pl.DataFrame, place: str) -> None:
             raise InputError(where, f"the bar {problem}", remedy)
 
 
-def _bar_length(opened: Int64s, place: str) -> int:
-    """Nanoseconds between bars: the smallest step, of which every other is a multiple."""
-    steps = np.diff(opened)
-    if steps.size == 0:
-        remedy = "choose a range of at least two bars"
-        raise InputError(place, "one bar does not tell how long bars are", remedy)
-    length = int(steps.min())
-    if np.any(steps % length):
-        odd = int(opened[np.flatnonzero(steps % length)[0] + 1])
+def _check_grid(opened: Int64s, length: int, place: str) -> None:
+    """Raises InputError where a bar does not open a multiple of the length after the first."""
+    off = np.flatnonzero((opened - opened[0]) % length)
+    if off.size:
+        when = format_time(int(opened[off[0]]))
         remedy = "give bars of one length, opening at its multiples"
-        raise InputError(place, f"the bar at {format_time(odd)} is off the others' grid", remedy)
-    return length
+        raise InputError(place, f"the bar at {when} is off the grid of the others", remedy)
 
 
 def _walk(bars: Floats) -> Floats:

@@ -8,8 +8,6 @@ from plimsoll.connectors.ccxt import CcxtPosition
 from plimsoll.connectors.document import Ignored, Number, PortfolioDocument
 from plimsoll.connectors.plain import EXPONENT_END
 
-AMOUNTS = {"type": "object", "additionalProperties": {"type": ["number", "null"]}}
-
 
 def document_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of the portfolio document, ccxt's structures included."""
@@ -38,16 +36,18 @@ def document_schema() -> dict[str, Any]:
 
 def _balances_schema() -> dict[str, Any]:
     """ccxt's balance structure: amounts by kind, the same by asset, and the raw response."""
+    known = {"type": "object", "additionalProperties": {"type": "number"}}
+    partly_known = {"type": "object", "additionalProperties": {"type": ["number", "null"]}}
     return {
         "title": "CcxtBalances",
         "description": "ccxt's unified balance structure; total less debt counts.",
         "type": "object",
         "required": ["total"],
         "properties": {
-            "total": {"type": "object", "additionalProperties": {"type": "number"}},
-            "debt": {"type": "object", "additionalProperties": {"type": "number"}},
-            "free": AMOUNTS,
-            "used": AMOUNTS,
+            "total": known,
+            "debt": known,
+            "free": partly_known,
+            "used": partly_known,
             "info": {},
             "timestamp": {},
             "datetime": {},

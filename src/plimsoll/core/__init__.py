@@ -4,7 +4,7 @@ Entry points: ``Status``, ``InputError``, ``load_tables``. Invariants: nothing h
 clock or owns randomness; every other room may import this one and it imports none of them.
 """
 
-from plimsoll.core.arrays import Bools, Floats, Int8s, Int32s, Int64s, offsets_from_counts
+from plimsoll.core.arrays import Bools, Floats, Int8s, Int32s, Int64s, offsets_from_counts, sum_by
 from plimsoll.core.digest import digest_columns
 from plimsoll.core.errors import (
     InputError,
@@ -41,6 +41,7 @@ __all__ = [
     "parse_time",
     "scale_to_units",
     "stream",
+    "sum_by",
     "sum_exact",
     "table_at",
     "to_units",

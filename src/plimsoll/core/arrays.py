@@ -17,3 +17,8 @@ def offsets_from_counts(counts: Int64s) -> Int64s:
     offsets = np.zeros(counts.size + 1, dtype=np.int64)
     np.cumsum(counts, out=offsets[1:])
     return offsets
+
+
+def sum_by(ids: Int64s | Int32s, values: Floats, count: int) -> Floats:
+    """Sum of ``values`` by id, shape [count], added in order of the rows."""
+    return np.bincount(ids, weights=values, minlength=count).astype(np.float64)

@@ -1,8 +1,8 @@
-"""The live state machine: inputs are journaled, handled, and answered with decisions.
+"""The live state machine: inputs come in, are answered with decisions, and both are journaled.
 
 Entry points: ``step`` (pure: state and inputs in, state and decisions out), ``Session`` (a
-journal around it) and ``verify_journal``. Invariants: an input is written down before it is
-handled; decisions follow from inputs and rules alone, so a journal replays bit for bit;
+journal around it) and ``verify_journal``. Invariants: nothing leaves before it is written
+down; decisions follow from inputs and rules alone, so a journal replays bit for bit;
 starting up is recovering.
 """
 

@@ -118,4 +118,3 @@ def decode_prices(payload: bytes, place: str) -> PriceBatch:
         )
     except (ValueError, msgspec.DecodeError) as error:
         raise JournalError(place, f"not a price batch ({error})", "restore the journal") from error
-

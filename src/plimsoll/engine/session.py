@@ -1,4 +1,4 @@
-"""A journal around the state machine: written down first, handled second."""
+"""A journal around the state machine: nothing is acknowledged before it is written down."""
 
 from pathlib import Path
 from types import TracebackType
@@ -7,7 +7,9 @@ from typing import Self, final
 import msgspec
 
 from plimsoll.book import Book, ModelChoice, digest_book
+from plimsoll.core import PlimsollError
 from plimsoll.engine.codec import Header, Seal, encode_prices
+from plimsoll.engine.fold import fold, read_header
 from plimsoll.engine.rules import Rules, load_rules
 from plimsoll.engine.state import EngineState, Inputs, Outcome
 from plimsoll.engine.step import open_state, step
@@ -48,11 +50,32 @@ class Session:
         journal.append(as_of_ns, "header", msgspec.json.encode(header))
         return cls(journal, state, rules)
 
+    @classmethod
+    def recover(cls, path: Path) -> Self:
+        """Go on with a journal: fold what it holds, then append. Raises JournalError."""
+        journal = Journal.open(path)
+        try:
+            records = journal.records()
+            header, first = read_header(records, str(path))
+            folded = fold(header, first, records, str(path))
+            rules = load_rules(
+                folded.state.book.instruments, header.choices(), header.sanity(),
+                header.rules_as_of_ns,
+            )  # fmt: skip
+        except PlimsollError:
+            journal.close()
+            raise
+        return cls(journal, folded.state, rules)
+
     def handle(self, inputs: Inputs) -> Outcome:
-        """Write the inputs down, step, write the decisions down."""
+        """Step, then write down inputs and decisions; refused inputs leave no trace.
+
+        A step has no effect of its own, so nothing may leave the engine before ``commit``
+        has made its records durable.
+        """
+        self.state, outcome = step(self.state, self.rules, inputs)
         self.journal.append(inputs.time_ns, "tick", encode_prices(inputs.prices))
         self._record("input", inputs.events)
-        self.state, outcome = step(self.state, self.rules, inputs)
         for batch in outcome.decisions:
             self._record("decision", batch)
         return outcome
@@ -87,7 +110,7 @@ class Session:
     ) -> None:
         if kind is None:
             seal = Seal(self.state_hash)
-            time_ns = self.journal.head.time_ns if self.journal.head else 0
+            time_ns = self.journal.head.time_ns
             self.journal.append(time_ns, "close", msgspec.json.encode(seal))
             self.journal.commit()
         self.journal.close()

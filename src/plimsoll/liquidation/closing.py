@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from plimsoll.book import Book, SystemPool, rows_of
-from plimsoll.core import Floats, Int32s, Int64s
+from plimsoll.core import Floats, Int32s, Int64s, sum_by
 from plimsoll.instruments import Kind, Payoff
 from plimsoll.ledger import TradeReason, Trades, price_to_units, trade_values
 from plimsoll.market import Market
@@ -64,7 +64,7 @@ def bankruptcy_price(book: Book, market: Market, held: Holdings, equity: Floats)
     A price that would not be positive is one unit; what it leaves is swept with the balances.
     """
     table = book.instruments
-    total = np.bincount(held.owner, weights=held.notional, minlength=equity.size)
+    total = sum_by(held.owner, held.notional, equity.size)
     share = held.notional / np.where(total > 0, total, 1.0)[held.owner]
     i = held.instrument
     mark, currency = market.mark[i], market.index[table.settle[i]]

@@ -11,8 +11,6 @@ from plimsoll.liquidation.policy import Policy
 from plimsoll.margin.exposure import notional_coefficient
 from plimsoll.market import Market
 
-FUND = np.array([SystemPool.INSURANCE_FUND], dtype=np.int64)
-
 
 def settle_fund(book: Book, market: Market, policy: Policy) -> EventBatch:
     """Close the fund's positions in the market, convert its balances, cover a shortfall.
@@ -21,7 +19,8 @@ def settle_fund(book: Book, market: Market, policy: Policy) -> EventBatch:
     the reserve asset is paid by the bad debt pool: a loss that is still to be shared out.
     """
     table = book.instruments
-    held = holdings_of(book, FUND, notional_coefficient(table, market.mark, market.index))
+    fund = np.array([SystemPool.INSURANCE_FUND], dtype=np.int64)
+    held = holdings_of(book, fund, notional_coefficient(table, market.mark, market.index))
     priced = np.isfinite(held.notional)
     held = type(held)(*(getattr(held, name)[priced] for name in held.__slots__))
     price = forced_price(book, market, held, policy.slippage_rate)
@@ -46,7 +45,8 @@ def fund_value(book: Book, market: Market) -> float:
 
 def _balances(book: Book) -> Int64s:
     """The fund's balance in each asset, in units, shape [assets]."""
-    first, end = book.balances.offsets[FUND[0]], book.balances.offsets[FUND[0] + 1]
+    pool = SystemPool.INSURANCE_FUND
+    first, end = book.balances.offsets[pool], book.balances.offsets[pool + 1]
     found = np.zeros(len(book.instruments.assets.names), dtype=np.int64)
     found[book.balances.asset[first:end]] = book.balances.amount[first:end]
     return found

@@ -7,8 +7,8 @@ A round is decided on one assessment. For each pool in turn:
 3. repay     no position is left but a debt is: collateral is sold to pay it
 4. reduce    positions are closed pro rata, by the smallest multiple of the step that restores
              the release ratio; pro rata keeps hedges whole and never raises the requirement
-5. takeover  even closing all would cost more than there is: the insurance fund takes the positions at
-             the bankruptcy price and all balances with them, whatever their sign
+5. takeover  even closing all would cost more than there is: the insurance fund takes the
+             positions at the bankruptcy price and all balances, whatever their sign
 
 The engine applies the batch, assesses the pools again and asks for the next round until none
 is left to act on.
@@ -19,10 +19,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from plimsoll.book import Book, PoolKind, PoolState, rows_of
-from plimsoll.core import Bools, Floats, Int8s, Int64s, Status
+from plimsoll.core import Bools, Floats, Int8s, Int64s, Status, sum_by
 from plimsoll.ledger import Cancels, EventBatch, StateChanges, Transfers
 from plimsoll.ledger.events import join_trades, join_transfers
-from plimsoll.liquidation.closing import Holdings, holdings_of
+from plimsoll.liquidation.closing import holdings_of
 from plimsoll.liquidation.policy import Policy
 from plimsoll.liquidation.stages import reduce_pools, repay_debts, take_over
 from plimsoll.margin import Assessment
@@ -47,9 +47,7 @@ class Plan:
     closed_notional: Floats
 
 
-def plan(
-    book: Book, pools: Int64s, assessment: Assessment, market: Market, policy: Policy
-) -> Plan:
+def plan(book: Book, pools: Int64s, assessment: Assessment, market: Market, policy: Policy) -> Plan:
     """The next round for ``pools``; ``assessment`` has one row for each of them, in order."""
     status, state = assessment.status, book.pool_state[pools]
     is_customer = book.pool_kind[pools] != PoolKind.SYSTEM
@@ -63,10 +61,10 @@ def plan(
     at, chosen = np.flatnonzero(active), pools[active]
     notional = notional_coefficient(book.instruments, market.mark, market.index)
     held = holdings_of(book, chosen, notional)
-    gross = _by_owner(held, held.notional, chosen.size)
+    gross = sum_by(held.owner, held.notional, chosen.size)
     cost = gross * (policy.slippage_rate + policy.taker_fee_rate)
     fee_rate = policy.liquidation_fee_rate[book.instruments.base[held.instrument]]
-    fee = _by_owner(held, held.notional * fee_rate, chosen.size)
+    fee = sum_by(held.owner, held.notional * fee_rate, chosen.size)
     equity = assessment.equity[at]
     is_flat = gross == 0
     can_repay = is_flat & _has_both_signs(book, chosen)
@@ -92,14 +90,8 @@ def plan(
         released=released,
         taken_over=chosen[is_lost],
         equity=equity[is_lost],
-        closed_notional=np.bincount(
-            held.instrument, weights=closed + lost, minlength=len(book.instruments)
-        ),
+        closed_notional=sum_by(held.instrument, closed + lost, len(book.instruments)),
     )
-
-
-def _by_owner(held: Holdings, values: Floats, count: int) -> Floats:
-    return np.bincount(held.owner, weights=values, minlength=count)
 
 
 def _share_to_close(assessment: Assessment, at: Int64s, cost: Floats, policy: Policy) -> Floats:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from plimsoll.book import Book, SystemPool, rows_of
-from plimsoll.core import Bools, Floats, Int64s
+from plimsoll.core import Bools, Floats, Int64s, sum_by
 from plimsoll.ledger import TradeReason, Trades, TransferReason, Transfers
 from plimsoll.liquidation.closing import (
     Holdings,
@@ -71,9 +71,7 @@ def take_over(
     sweep = Transfers(
         source=source,
         target=np.full(count, SystemPool.INSURANCE_FUND, dtype=np.int32),
-        asset=np.concatenate(
-            [book.balances.asset[rows], book.instruments.settle[part.instrument]]
-        ),
+        asset=np.concatenate([book.balances.asset[rows], book.instruments.settle[part.instrument]]),
         amount=np.concatenate([book.balances.amount[rows], realised]),
         reason=np.full(count, TransferReason.TAKEOVER, dtype=np.int8),
     )
@@ -93,8 +91,8 @@ def repay_debts(book: Book, market: Market, policy: Policy, pools: Int64s) -> Tr
     owner = np.repeat(np.arange(pools.size, dtype=np.int64), np.diff(offsets))
     asset, amount = book.balances.asset[rows], book.balances.amount[rows]
     value = amount * table.unit[asset] * market.index[asset]
-    owned = np.bincount(owner, weights=np.maximum(value, 0.0), minlength=pools.size)
-    owed = np.bincount(owner, weights=np.maximum(-value, 0.0), minlength=pools.size)
+    owned = sum_by(owner, np.maximum(value, 0.0), pools.size)
+    owed = sum_by(owner, np.maximum(-value, 0.0), pools.size)
     keep = 1.0 - policy.slippage_rate
     paid = np.minimum(owed, owned * keep)
     with np.errstate(divide="ignore", invalid="ignore"):

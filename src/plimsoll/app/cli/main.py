@@ -8,8 +8,6 @@ from typing import Annotated, Final
 
 import typer
 
-from plimsoll.core import InputError, PlimsollError, parse_time
-
 
 class Format(StrEnum):
     """How a result is written."""
@@ -40,7 +38,7 @@ def margin(
 
     Exit code 2 if any status is UNKNOWN: an unknown margin is not a margin.
 
-    Examples:
+    For example:
 
         plimsoll margin examples/desk.yaml
 
@@ -71,17 +69,18 @@ def replay(
     force: Annotated[bool, typer.Option("--force", help="Replace an existing journal.")] = False,
     output: FormatOption = Format.TABLE,
 ) -> None:
-    """Carry a generated book of accounts along real prices, live engine and all.
+    r"""Carry a generated book of accounts along real prices, live engine and all.
 
     Without --prices the small path of 10 October 2025 that plimsoll makes from published
     figures is used. Every input and decision is journaled; see `plimsoll verify`.
 
-    Example:
+    For example:
 
-        plimsoll replay --prices binance_15m.parquet --start 2025-10-10 --end 2025-10-12 \\
+        plimsoll replay --prices binance_15m.parquet --start 2025-10-10 --end 2025-10-12 \
             --accounts 100000 --journal crash.db --report crash.html
     """
     from plimsoll.app.cli.replay import Scope, run_replay_command
+    from plimsoll.core import parse_time
 
     scope = Scope(
         prices,
@@ -105,7 +104,7 @@ def verify(
     Any change to any stored byte of a record is found and the record named. With
     --decide-again the engine must also reach every decision again, byte for byte.
 
-    Example:
+    For example:
 
         plimsoll verify crash.db --decide-again
     """
@@ -131,7 +130,7 @@ def book_generate(
 ) -> None:
     """Generate a realistic book: heavy tails, long bias, hedges, several collaterals.
 
-    Example:
+    For example:
 
         plimsoll book generate --accounts 100000 --seed 7 --journal book.db
     """
@@ -170,13 +169,16 @@ def main() -> None:
     """Run the command line; bad input is one line on standard error and exit code 2."""
     try:
         build_app()()
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(EXIT_BAD_INPUT)
-    except PlimsollError as error:
-        print(f"refused: {error}", file=sys.stderr)
-        sys.exit(1)
     except BrokenPipeError:
         # The reader has gone; leave nothing for the interpreter to flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except Exception as error:
+        # Imported here so that --help pays for nothing below the command line.
+        from plimsoll.core import InputError, PlimsollError
+
+        if not isinstance(error, PlimsollError):
+            raise
+        is_input = isinstance(error, InputError)
+        typer.echo(f"{'error' if is_input else 'refused'}: {error}", err=True)
+        sys.exit(EXIT_BAD_INPUT if is_input else 1)

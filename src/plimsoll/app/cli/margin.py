@@ -1,15 +1,20 @@
 """``plimsoll margin``: an assessment as a table or JSON."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
+import typer
+from rich.table import Table
 
 from plimsoll.app.cli.render import money, new_table, percent, print_json, status_text, stdout
 from plimsoll.connectors import Portfolio, build_portfolio, read_document
 from plimsoll.core import Floats, InputError, Status, format_time
-from plimsoll.margin import Explanation, ModelSet, explain, load_models
+from plimsoll.margin import Explanation, explain, load_models
+from plimsoll.margin.explain import DetailTable
 from plimsoll.market import Market, shock_market
+
+TRANSPOSED_MAX = 6
+QUANTITIES = frozenset({"balance", "equity", "index_price"})
 
 
 def run_margin(
@@ -23,7 +28,7 @@ def run_margin(
     found = {name: explain(book, market, models, name) for name in names}
     pools = [pool for explanations in found.values() for pool in explanations]
     if as_json:
-        print_json(_document(found, market, models))
+        print_json(_document(found, market))
     else:
         _print_overview(pools, market, shocks)
         if with_charges:
@@ -31,8 +36,8 @@ def run_margin(
                 _print_charges(pool)
     for pool in pools:
         for reason in pool.reasons:
-            print(f"{path}: {pool.pool}: status UNKNOWN: {reason}; give a fresh price or mend "
-                  "the position", file=sys.stderr)  # fmt: skip
+            remedy = "give a fresh price or mend the position"
+            typer.echo(f"{path}: {pool.pool}: status UNKNOWN: {reason}; {remedy}", err=True)
     return any(pool.status == Status.UNKNOWN for pool in pools)
 
 
@@ -52,9 +57,7 @@ def _shocked(portfolio: Portfolio, shocks: tuple[str, ...]) -> Market:
     return shock_market(market, moves) if shocks else market
 
 
-def _document(
-    found: dict[str, tuple[Explanation, ...]], market: Market, models: ModelSet
-) -> dict[str, object]:
+def _document(found: dict[str, tuple[Explanation, ...]], market: Market) -> dict[str, object]:
     return {
         "as_of": format_time(market.as_of_ns),
         "accounts": [
@@ -123,23 +126,37 @@ def _print_overview(pools: list[Explanation], market: Market, shocks: tuple[str,
 def _print_charges(pool: Explanation) -> None:
     console = stdout()
     console.print()
-    table = new_table(f"{pool.pool}: charges, {pool.currency}", ("Charge", "Initial", "Maintenance"))
+    table = new_table(
+        f"{pool.pool}: charges, {pool.currency}", ("Charge", "Initial", "Maintenance")
+    )
     for line in pool.charges:
         table.add_row(line.name, money(line.initial), money(line.maintenance))
     table.add_section()
     table.add_row("requirement", money(pool.initial_margin), money(pool.maintenance_margin))
     console.print(table)
     for detail in pool.details:
-        used = [k for k in range(len(detail.columns)) if any(row[k] for _, row in detail.rows)]
-        if not used:
-            continue
-        columns = ("Asset", *(detail.columns[k].replace("_", " ") for k in used))
-        rows = new_table(f"{pool.pool}: {detail.name}", columns)
-        for label, values in detail.rows:
-            rows.add_row(label, *(_number(values[k]) for k in used))
-        console.print(rows)
+        if detail.rows:
+            console.print(_detail_table(pool.pool, detail))
 
 
-def _number(value: float) -> str:
-    """Small figures keep their digits: a balance of 0.00012 BTC is not 0.00."""
-    return f"{value:,.8g}" if 0 < abs(value) < 100 else money(value)
+def _detail_table(pool: str, detail: DetailTable) -> Table:
+    """A detail's rows; figures run down the page where there are more of them than assets."""
+    used = [k for k in range(len(detail.columns)) if any(row[k] for _, row in detail.rows)]
+    figures = [detail.columns[k].replace("_", " ") for k in used]
+    assets = [label for label, _ in detail.rows]
+    cells = [[_number(detail.columns[k], values[k]) for k in used] for _, values in detail.rows]
+    title = f"{pool}: {detail.name}"
+    if len(figures) <= len(assets) or len(assets) > TRANSPOSED_MAX:
+        table = new_table(title, ("", *figures))
+        for label, row in zip(assets, cells, strict=True):
+            table.add_row(label, *row)
+    else:
+        table = new_table(title, ("", *assets))
+        for number, figure in enumerate(figures):
+            table.add_row(figure, *(row[number] for row in cells))
+    return table
+
+
+def _number(name: str, value: float) -> str:
+    """Amounts of money to the cent, quantities and prices with the digits they have."""
+    return f"{value:,.8g}" if name in QUANTITIES else money(value)

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 
 import msgspec
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -47,7 +48,9 @@ def percent(value: float) -> str:
 
 def new_table(title: str | None, columns: Sequence[str], texts: int = 1) -> Table:
     """A table whose first ``texts`` columns are words and whose others are numbers."""
-    table = Table(title=title, title_justify="left", title_style="bold", pad_edge=False)
+    table = Table(
+        title=title, title_justify="left", title_style="bold", pad_edge=False, box=SIMPLE_HEAD
+    )
     for number, column in enumerate(columns):
         table.add_column(column, justify="left" if number < texts else "right", overflow="fold")
     return table

@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from plimsoll.app.cli.render import new_table, print_json, stderr, stdout
+from plimsoll.app.feed import known_part
 from plimsoll.app.replay import (
     MODEL,
     ReplayRequest,
@@ -17,9 +18,9 @@ from plimsoll.app.replay import (
 from plimsoll.core import NS_PER_SECOND, InputError, Status, format_time
 from plimsoll.engine import Inputs, Outcome, Session
 from plimsoll.market import PriceBatch, PricePath
-from plimsoll.simulation import CRASH_START_NS, crash_path, crash_table
+from plimsoll.simulation import CRASH_START_NS, crash_path, crash_table, population_table
 
-DEMO_STEP_NS = 5 * 60 * NS_PER_SECOND
+DEMO_STEP_NS = 60 * NS_PER_SECOND
 INSURANCE_FUND_SHARE = 0.01
 
 
@@ -113,7 +114,14 @@ def _load_path(scope: Scope, seed: int) -> PricePath:
 
     if scope.start_ns is None or scope.end_ns is None:
         raise InputError("--start, --end", "are missing", "give both with --prices")
-    return read_price_path(scope.prices, scope.start_ns, scope.end_ns)
+    path = read_price_path(scope.prices, scope.start_ns, scope.end_ns)
+    known = known_part(path, population_table(int(path.time_ns[0])).params["open_interest_usd"])
+    if len(known.symbols) < len(path.symbols):
+        stderr().print(
+            f"Replaying {len(known.symbols)} of {len(path.symbols)} symbols: the generator has no "
+            "open interest, or the file no first price, for the others"
+        )
+    return known
 
 
 def _within(path: PricePath, scope: Scope) -> PricePath:

@@ -129,7 +129,8 @@ def _draw_statuses(story: ReplayStory) -> Chart:
     ok, total = counts[:, Status.OK], int(story.status_counts[0].sum())
     caption = (
         f"Accounts whose status is not OK as found at each price, before the engine acts; below, "
-        f"margin calls sent per {bars.width_name}. OK is not drawn: {ok[0]:,} of {total:,} accounts at the start, "
+        f"margin calls sent per {bars.width_name}. OK is not drawn: {ok[0]:,} of {total:,} "
+        "accounts at the start, "
         f"{story.status_counts[:, Status.OK].min():,} at the fewest, {ok[-1]:,} at the end."
     )
     caption += _gathering(story, "each status at its highest count")
@@ -166,7 +167,7 @@ def _draw_insurance(story: ReplayStory) -> Chart:
     debt_colour = STATUS_COLOURS[Status.BANKRUPT]
     lines = (
         (1, story.insurance_fund, "insurance fund", "fund", FUND),
-        (2, story.bad_debt, "cumulative bad debt", "bad debt", debt_colour),
+        (2, story.bad_debt, "losses past zero equity", "losses", debt_colour),
     )
     for row, amount, name, short_name, colour in lines:
         drawn = _line_rows(story.time_ns, amount)
@@ -184,11 +185,12 @@ def _draw_insurance(story: ReplayStory) -> Chart:
         figure.update_yaxes(title_text=f"{short_name} (USD)", row=row, col=1, **dict(_MONEY_AXIS))
     caption = (
         f"The fund goes from {format_usd(story.insurance_fund[0])} to "
-        f"{format_usd(story.insurance_fund[-1])}; what it does not cover is bad debt, "
+        f"{format_usd(story.insurance_fund[-1])}; losses past zero equity, "
+        "which it pays, come to "
         f"{format_usd(story.bad_debt[-1])} at the end. The two have scales of their own."
     )
     caption += _gathering(story, "the lowest and the highest amount")
-    return Chart("insurance", "Insurance fund and bad debt", caption, True, figure)
+    return Chart("insurance", "Insurance fund and losses past zero equity", caption, True, figure)
 
 
 def _draw_ratios(story: ReplayStory) -> Chart:

@@ -108,7 +108,11 @@ def summarize(story: ReplayStory) -> str:
     fund, debt = story.insurance_fund, story.bad_debt
     sentences.append(
         f"The insurance fund went from {format_usd(fund[0])} to {format_usd(fund[-1])}; "
-        + (f"{format_usd(debt[-1])} of bad debt remain." if debt[-1] else "no bad debt remains.")
+        + (
+            f"accounts lost {format_usd(debt[-1])} more than they had."
+            if debt[-1]
+            else "no account lost more than it had."
+        )
     )
     return " ".join(sentences)
 

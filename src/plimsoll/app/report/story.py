@@ -32,7 +32,7 @@ class ReplayStory:
     price: float64[T, I], quote currency, NaN where unknown.
     status_counts: int64[T, 5], accounts per ``Status``, columns in its order.
     liquidated_notional: float64[T, I], USD closed at the tick.
-    insurance_fund, bad_debt: float64[T], USD; bad debt is cumulative, >= 0.
+    insurance_fund, bad_debt: float64[T], USD; bad debt (losses past zero equity) is cumulative.
     margin_calls: int64[T], newly sent at the tick.
     margin_ratio_before, margin_ratio_after: float64[P], maintenance margin / collateral value,
     1 = liquidation; may be infinite; the two may differ in length.

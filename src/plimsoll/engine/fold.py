@@ -1,0 +1,98 @@
+"""Fold a journal's records back into the state that wrote them: start-up is recovery."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from plimsoll.book import Book, digest_book
+from plimsoll.core import JournalError, LedgerError
+from plimsoll.engine.codec import FORMAT, Header, Seal, decode_prices
+from plimsoll.engine.state import EngineState
+from plimsoll.engine.step import open_state
+from plimsoll.ledger import EventBatch, Record, apply, decode_batch
+from plimsoll.margin import lay_out
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """What a journal folds to. ``is_sealed`` says that it was closed in order."""
+
+    header: Header
+    state: EngineState
+    last: Record
+    events: int
+    is_sealed: bool
+
+
+def read_header(records: Iterator[Record], place: str) -> tuple[Header, Record]:
+    """The header of a journal and its record; JournalError where the first record is none."""
+    first = next(records, None)
+    if first is None or first.kind != "header":
+        raise JournalError(place, "has no header", "it is no journal of an engine")
+    try:
+        header = msgspec.json.decode(first.payload, type=Header)
+    except msgspec.MsgspecError as error:
+        raise JournalError(name_of(place, first), f"bad header ({error})", "restore it") from error
+    if header.format != FORMAT:
+        remedy = "use the release that wrote it"
+        raise JournalError(name_of(place, first), f"unknown format '{header.format}'", remedy)
+    return header, first
+
+
+def fold(header: Header, first: Record, records: Iterable[Record], place: str) -> Folded:
+    """Apply every record after the header. Raises JournalError naming the record.
+
+    A seal must match the state at its place; only at the very end does it seal the journal.
+    """
+    rules = header.sanity()
+    empty = Book.empty(header.instrument_table(), header.choices())
+    state = open_state(empty, header.sources)
+    book, board, events, last = state.book, state.board, 0, first
+    for record in records:
+        last = record
+        if record.kind == "tick":
+            board = board.observe(decode_prices(record.payload, name_of(place, record)), rules)
+        elif record.kind in ("input", "decision"):
+            batch = batch_of(record, place)
+            book = _apply(book, batch, record, place)
+            events += batch.event_count
+        elif record.kind == "close":
+            check_seal(record, book, place)
+        else:
+            problem = f"unknown kind '{record.kind}'"
+            raise JournalError(name_of(place, record), problem, "use the release that wrote it")
+    folded = replace(state, book=book, board=board, plan=lay_out(book))
+    return Folded(header, folded, last, events, last.kind == "close")
+
+
+def name_of(place: str, record: Record) -> str:
+    """How errors name a record."""
+    return f"{place}: record {record.sequence} ('{record.kind}')"
+
+
+def batch_of(record: Record, place: str) -> EventBatch:
+    """The batch of an input or decision record."""
+    try:
+        return decode_batch(record.payload)
+    except LedgerError as error:
+        raise JournalError(name_of(place, record), str(error), "restore the journal") from error
+
+
+def _apply(book: Book, batch: EventBatch, record: Record, place: str) -> Book:
+    try:
+        return apply(book, batch)
+    except LedgerError as error:
+        raise JournalError(name_of(place, record), str(error), "restore the journal") from error
+
+
+def check_seal(record: Record, book: Book, place: str) -> None:
+    """Raises JournalError where a seal does not match the book it closes."""
+    try:
+        seal = msgspec.json.decode(record.payload, type=Seal)
+    except msgspec.MsgspecError as error:
+        raise JournalError(name_of(place, record), f"bad seal ({error})", "restore it") from error
+    found = digest_book(book)
+    if seal.state_hash != found:
+        problem = f"the journal folds to {found[:16]}…, sealed as {seal.state_hash[:16]}…"
+        raise JournalError(name_of(place, record), problem, "restore the journal from a copy")
