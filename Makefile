@@ -13,7 +13,7 @@ SOURCES := src $(wildcard tools benchmarks)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check bench vectors lock clean
+.PHONY: help demo test check bench vectors picture lock clean
 
 help: ## Print this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
@@ -36,6 +36,9 @@ bench: $(DEV) ## Measure every speed claim beside a named peer
 
 vectors: $(RUNTIME) ## Run test vectors (FILES="a.json b.json")
 	@$(PY) -m tools.vectors $(FILES)
+
+picture: $(RUNTIME) ## Draw the README's picture again, from the built-in replay
+	@$(PY) -m tools.picture
 
 LOCK := $(PY) -m uv --quiet pip compile pyproject.toml --group build --universal \
 	--python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \

@@ -5,7 +5,7 @@ one SVG. Numbers have fixed digits, so the same figures give the same bytes.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from math import ceil, floor, log10
 from pathlib import Path
@@ -30,14 +30,16 @@ END_NS = parse_time("2025-10-11T00:00:00Z", "end")
 TARIFF_POST_NS = parse_time("2025-10-10T14:57:00Z", "tariff post")
 """The one moment that the path takes from a published clock."""
 HOUR_NS = 3600 * NS_PER_SECOND
-MILLION = 1e6
+THOUSAND, MILLION = 1e3, 1e6
 
 WIDTH, HEIGHT = 900, 640
-LEFT, RIGHT = 58, 792
+LEFT, RIGHT = 58, 780
 """Where the plots begin and end; lines are named to the right of it."""
 TOPS, PANEL_HEIGHT = (98, 286, 474), 128
 NAME_GAP = 16.0
+SUBTITLE = "Generated accounts on the built-in price path; model plimsoll.standard; times are UTC"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+SVG = "http://www.w3.org/2000/svg"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +65,10 @@ class Name:
 
 
 def replay_crash() -> ReplayStory:
-    """The story of the demonstration: the built-in path, the demonstration's book and seed."""
-    path = crash_path(crash_table(), SEED, DEMO_STEP_NS)
+    """The demonstration's story as far as it is drawn: same path, same book, same seed."""
+    whole = crash_path(crash_table(), SEED, DEMO_STEP_NS)
+    drawn = whole.time_ns <= END_NS
+    path = replace(whole, time_ns=whole.time_ns[drawn], price=whole.price[drawn])
     with TemporaryDirectory() as folder:
         journal = Path(folder) / "picture.db"
         request = ReplayRequest(path, ACCOUNTS, SEED, journal, INSURANCE_FUND_SHARE)
@@ -74,15 +78,14 @@ def replay_crash() -> ReplayStory:
 def draw(story: ReplayStory) -> str:
     """The picture as SVG text. The story must cover the hours that are drawn."""
     accounts = int(story.status_counts[0].sum())
-    heading = f"10 October 2025, replayed on {accounts:,} cross-margined accounts"
+    heading = f"10 October 2025, replayed on a book of {accounts:,} accounts"
+    size = f'width="{WIDTH}" height="{HEIGHT}"'
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
-        f'width="{WIDTH}" height="{HEIGHT}" role="img" font-family="{escape(FONT)}">',
+        f'<svg xmlns="{SVG}" viewBox="0 0 {WIDTH} {HEIGHT}" {size} font-family="{FONT}">',
         f"<title>{escape(heading)}</title>",
-        f'<rect x="0.5" y="0.5" width="{WIDTH - 1}" height="{HEIGHT - 1}" rx="10" '
-        f'fill="#ffffff" stroke="{GRID}"/>',
+        f'<rect {size} rx="10" fill="#ffffff"/>',
         _text(24, 36, heading, INK, size=19),
-        _text(24, 57, "A generated book on the built-in price path. Times are UTC.", MUTED),
+        _text(24, 57, SUBTITLE, MUTED),
         *_draw_prices(story, TOPS[0]),
         *_draw_liquidations(story, TOPS[1]),
         *_draw_fund(story, TOPS[2]),
@@ -108,14 +111,13 @@ def _draw_prices(story: ReplayStory, top: float) -> Iterator[str]:
     yield _line(at, top, at, top + PANEL_HEIGHT, MUTED, "2 3")
     yield _text(at + 6, top + PANEL_HEIGHT - 8, "14:57 tariff post", MUTED, size=12)
     for _, colour, values in lines:
-        yield _polyline(time_ns, values, panel, colour, is_stepped=False)
-        low = int(np.argmin(values))
-        yield _text(
-            _x(int(time_ns[low])) - 7, panel.y(values[low]) + 4, f"{values[low]:.0f}", colour,
-            size=12, anchor="end",
-        )  # fmt: skip
+        points = [(_x(int(t)), panel.y(v)) for t, v in zip(time_ns, values, strict=True)]
+        yield _path("M" + " L".join(f"{x:.1f},{y:.1f}" for x, y in points), colour)
     yield from _names(
-        [Name(panel.y(values[-1]), f"{asset} {values[-1]:.0f}", c) for asset, c, values in lines]
+        [
+            Name(panel.y(values[-1]), f"{asset} {values[-1]:.0f}, low {values.min():.0f}", colour)
+            for asset, colour, values in lines
+        ]
     )
 
 
@@ -137,9 +139,7 @@ def _draw_liquidations(story: ReplayStory, top: float) -> Iterator[str]:
             part = sum(amount[row, k] for k, style in enumerate(styles) if style.group == group)
             if part > 0.0:
                 height = panel.y(base) - panel.y(base + part)
-                yield _bar(
-                    _x(int(bars.start_ns[row])), panel.y(base + part), width, height, colour
-                )
+                yield _bar(_x(int(bars.start_ns[row])), panel.y(base + part), width, height, colour)
             base += part
     peak = int(shown[np.argmax(total[shown])])
     start_ns = int(bars.start_ns[peak])
@@ -157,16 +157,25 @@ def _draw_liquidations(story: ReplayStory, top: float) -> Iterator[str]:
 
 def _draw_fund(story: ReplayStory, top: float) -> Iterator[str]:
     rows = _drawn(story)
+    start = float(story.insurance_fund[0])
     lines = (
-        ("fund", FUND, story.insurance_fund[rows] / MILLION),
-        ("losses", STATUS_COLOURS[Status.LIQUIDATABLE], story.bad_debt[rows] / MILLION),
+        ("fund", FUND, (story.insurance_fund[rows] - start) / THOUSAND),
+        ("losses", STATUS_COLOURS[Status.BANKRUPT], story.bad_debt[rows] / THOUSAND),
     )
-    panel = Panel(top, nice_ticks(0.0, max(float(values.max()) for *_, values in lines)))
-    yield from _frame(panel, "Insurance fund, and the losses past zero equity, million USD")
+    every = np.concatenate([values for *_, values in lines])
+    panel = Panel(top, nice_ticks(float(every.min()), float(every.max())))
+    yield from _frame(
+        panel,
+        f"Insurance fund since midnight (it began with {start / MILLION:.2f} million), and losses "
+        "past zero equity, thousand USD",
+    )
     for _, colour, values in lines:
-        yield _polyline(story.time_ns[rows], values, panel, colour, is_stepped=True)
+        yield _path(_steps(story.time_ns[rows], values, panel), colour)
     yield from _names(
-        [Name(panel.y(values[-1]), f"{text} {values[-1]:.2f}", c) for text, c, values in lines]
+        [
+            Name(panel.y(values[-1]), f"{text} {_number(round(values[-1]))}", colour)
+            for text, colour, values in lines
+        ]
     )
 
 
@@ -199,8 +208,9 @@ def _frame(panel: Panel, heading: str) -> Iterator[str]:
     """Heading, horizontal grid with values, and the hours below."""
     yield _text(24, panel.top - 12, heading, INK, size=14)
     for value in panel.ticks:
-        yield _line(LEFT, panel.y(value), RIGHT, panel.y(value), GRID)
-        yield _text(LEFT - 8, panel.y(value) + 4, f"{value:g}", MUTED, size=12, anchor="end")
+        y, colour = panel.y(value), MUTED if value == 0.0 else GRID
+        yield _line(LEFT, y, RIGHT, y, colour)
+        yield _text(LEFT - 8, y + 4, _number(value), MUTED, size=12, anchor="end")
     bottom = panel.top + PANEL_HEIGHT
     for time_ns in range(START_NS, END_NS + 1, 2 * HOUR_NS):
         yield _line(_x(time_ns), bottom, _x(time_ns), bottom + 4, MUTED)
@@ -213,9 +223,11 @@ def _names(names: Sequence[Name]) -> Iterator[str]:
         yield _text(RIGHT + 8, y + 4, name.text, name.colour)
 
 
-def _text(
-    x: float, y: float, text: str, colour: str, size: int = 13, anchor: str = "start"
-) -> str:
+def _number(value: float) -> str:
+    return f"{value:g}".replace("-", "−")
+
+
+def _text(x: float, y: float, text: str, colour: str, size: int = 13, anchor: str = "start") -> str:
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" fill="{colour}" '
         f'text-anchor="{anchor}">{escape(text, quote=False)}</text>'
@@ -236,16 +248,16 @@ def _bar(x: float, y: float, width: float, height: float, colour: str) -> str:
     )
 
 
-def _polyline(
-    time_ns: Int64s, values: Floats, panel: Panel, colour: str, is_stepped: bool
-) -> str:
-    """A line through the values; where it is stepped, each holds until the next."""
-    points = [(_x(int(time)), panel.y(value)) for time, value in zip(time_ns, values, strict=True)]
-    path = "M" + " L".join(f"{x:.1f},{y:.1f}" for x, y in points)
-    if is_stepped:
-        path = f"M{points[0][0]:.1f},{points[0][1]:.1f}"
-        path += "".join(f" H{x:.1f} V{y:.1f}" for x, y in points[1:])
-    return f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="2"/>'
+def _steps(time_ns: Int64s, values: Floats, panel: Panel) -> str:
+    """Path data where each value holds until the next; what does not move adds nothing."""
+    data = f"M{_x(int(time_ns[0])):.1f},{panel.y(values[0]):.1f}"
+    for row in 1 + np.flatnonzero(np.diff(values)):
+        data += f" H{_x(int(time_ns[row])):.1f} V{panel.y(values[row]):.1f}"
+    return data + f" H{_x(int(time_ns[-1])):.1f}"
+
+
+def _path(data: str, colour: str) -> str:
+    return f'<path d="{data}" fill="none" stroke="{colour}" stroke-width="2"/>'
 
 
 if __name__ == "__main__":

@@ -470,6 +470,13 @@ def test_a_document_made_in_code_builds_too():
     assert portfolio.market.mark.tolist() == [4.0]
 
 
+def test_a_document_made_in_code_is_checked_too():
+    twins = (AccountDocument(id="a"), AccountDocument(id="a"))
+    with pytest.raises(InputError) as caught:
+        build_portfolio(PortfolioDocument("2025-10-10", MarketDocument(), twins))
+    assert caught.value.place == "accounts[1].id"
+
+
 # ccxt's structures, as its documentation shows them.
 
 CCXT_POSITION = {

@@ -58,6 +58,8 @@ def test_an_override_can_add_a_rule_or_take_it_away() -> None:
     assert result.status[5:].tolist() == [0, 1]
     assert result.initial_margin[6] == pytest.approx(2 * 0.2 + 2 * 0.0005, rel=1e-14)
     assert judge({"brackets": {"BTC": []}}).status[5] == 0
+    others = judge({}, {"brackets": {"MOON": [[0, 0.1, 0.2]]}})
+    assert others.initial_margin[5] == others.initial_margin[6]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +115,7 @@ def test_an_override_can_add_a_rule_or_take_it_away() -> None:
         ),
         (
             '{"brackets": {"BTC": [[0, 0.2, 0.1]]}}',
-            ".brackets: an initial rate is below its maintenance rate; give rows of floor, maintenance, initial",
+            ".brackets: an initial rate is below maintenance; list floor, maintenance, initial",
         ),
         (
             '{"brackets": {"BTC": [[0, 0.1]]}}',

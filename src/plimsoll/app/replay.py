@@ -128,7 +128,7 @@ def _seed_fund(instruments: InstrumentTable, amount_usd: float, time_ns: int) ->
 
 
 def path_sanity(path: PricePath) -> SanityRules:
-    """Sanity rules for a path: a price may miss two ticks before it is stale."""
+    """Sanity rules for a path: a price older than three steps is stale."""
     step_ns = int(np.max(np.diff(path.time_ns))) if path.time_ns.size > 1 else 60 * NS_PER_SECOND
     return SanityRules(age_ns_max=3 * step_ns)
 

@@ -36,7 +36,7 @@ def take_pools(book: Book, pools: Int64s) -> Book:
 
 
 def clone_account(book: Book, account_id: str) -> Book:
-    """A small book of one account and the system's pools, for what-if questions.
+    """A small book of one account, its model and the system's pools, for what-if questions.
 
     Apply a batch to the clone and assess it; the book it came from is not touched.
     """
@@ -46,7 +46,8 @@ def clone_account(book: Book, account_id: str) -> Book:
     return replace(
         small,
         account_ids=(account_id,),
-        account_model=book.account_model[account : account + 1],
+        account_model=np.zeros(1, dtype=np.int32),
+        models=(book.models[book.account_model[account]],),
         pool_account=np.where(small.pool_account < 0, -1, 0).astype(np.int32),
     )
 
@@ -76,10 +77,13 @@ def compact_book(book: Book) -> Book:
 def digest_book(book: Book) -> str:
     """SHA-256 over everything the book holds; rows that hold nothing do not count."""
     small = compact_book(book)
-    names = "\n".join(
-        [*book.instruments.symbols, *book.account_ids]
-        + [f"{choice.name} {choice.overrides}" for choice in book.models]
-    )
+    assets = book.instruments.assets
+    units = [
+        f"{row.symbol} {row.contract_multiplier} {row.quantity_decimals} {row.price_decimals}"
+        for row in book.instruments.rows
+    ] + [f"{name} {places}" for name, places in zip(assets.names, assets.decimals, strict=True)]
+    models = [f"{choice.name} {choice.overrides}" for choice in book.models]
+    names = "\n".join([*units, *models, *book.account_ids])
     return digest_columns(
         (
             ("names", np.frombuffer(names.encode(), dtype=np.uint8)),

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from plimsoll.book import Book, ModelChoice, SystemPool
-from plimsoll.connectors.check import Listing, instant, list_instruments
+from plimsoll.connectors.check import Listing, check_document, instant, list_instruments
 from plimsoll.connectors.document import (
     AccountDocument,
     Number,
@@ -50,8 +50,10 @@ def build_portfolio(document: PortfolioDocument) -> Portfolio:
     """The book and the market of a document.
 
     Balances, quantities and prices are exact up to int64's 18 digits. Raises InputError where
-    amounts are too large, or too small beside others, to be held together.
+    the document makes no sense (one made in code has met no check before) and where amounts
+    are too large, or too small beside others, to be held together.
     """
+    check_document(document)
     listing = list_instruments(document)
     table = build_table(document, listing)
     choices = [_model_choice(account) for account in document.accounts]

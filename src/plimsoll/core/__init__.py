@@ -4,7 +4,16 @@ Entry points: ``Status``, ``InputError``, ``load_tables``. Invariants: nothing h
 clock or owns randomness; every other room may import this one and it imports none of them.
 """
 
-from plimsoll.core.arrays import Bools, Floats, Int8s, Int32s, Int64s, offsets_from_counts, sum_by
+from plimsoll.core.arrays import (
+    Bools,
+    Floats,
+    Int8s,
+    Int32s,
+    Int64s,
+    offsets_from_counts,
+    sum_by,
+    turns_of,
+)
 from plimsoll.core.digest import digest_columns
 from plimsoll.core.errors import (
     InputError,
@@ -45,4 +54,5 @@ __all__ = [
     "sum_exact",
     "table_at",
     "to_units",
+    "turns_of",
 ]

@@ -19,6 +19,21 @@ def offsets_from_counts(counts: Int64s) -> Int64s:
     return offsets
 
 
+def turns_of(keys: Int64s) -> list[Int64s]:
+    """Rows split so that no key occurs twice in a turn: the k-th occurrence is in turn k.
+
+    What must happen in order to one key can then happen to all keys at once, turn by turn.
+    """
+    if keys.size == 0:
+        return []
+    order = np.argsort(keys, kind="stable")
+    starts = np.concatenate([[True], keys[order][1:] != keys[order][:-1]])
+    place = np.arange(order.size)
+    rank = place - np.maximum.accumulate(np.where(starts, place, 0))
+    by_rank = np.argsort(rank, kind="stable")
+    return np.split(order[by_rank], np.cumsum(np.bincount(rank))[:-1])
+
+
 def sum_by(ids: Int64s | Int32s, values: Floats, count: int) -> Floats:
     """Sum of ``values`` by id, shape [count], added in order of the rows."""
     return np.bincount(ids, weights=values, minlength=count).astype(np.float64)

@@ -48,6 +48,7 @@ class Session:
         journal = Journal.create(path)
         header = Header.of(state, sanity, as_of_ns)
         journal.append(as_of_ns, "header", msgspec.json.encode(header))
+        journal.commit()
         return cls(journal, state, rules)
 
     @classmethod
@@ -73,11 +74,13 @@ class Session:
         A step has no effect of its own, so nothing may leave the engine before ``commit``
         has made its records durable.
         """
-        self.state, outcome = step(self.state, self.rules, inputs)
+        state, outcome = step(self.state, self.rules, inputs)
         self.journal.append(inputs.time_ns, "tick", encode_prices(inputs.prices))
         self._record("input", inputs.events)
         for batch in outcome.decisions:
             self._record("decision", batch)
+        # Only now: the journal may refuse what the step did not, such as a time that goes back.
+        self.state = state
         return outcome
 
     def _record(self, kind: str, batch: EventBatch) -> None:

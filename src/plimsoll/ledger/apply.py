@@ -211,8 +211,11 @@ def _transfer_postings(batch: EventBatch) -> Postings:
 
 
 def _join(parts: list[Postings]) -> Postings:
+    """Postings one after another; those of nothing are left out and make no row."""
     pools, assets, amounts = zip(*parts, strict=True)
-    return np.concatenate(pools), np.concatenate(assets), np.concatenate(amounts)
+    amount = np.concatenate(amounts)
+    kept = amount != 0
+    return np.concatenate(pools)[kept], np.concatenate(assets)[kept], amount[kept]
 
 
 def _with_rows(balances: Balances, postings: Postings) -> Balances:

@@ -8,7 +8,7 @@ from plimsoll.book import Book, PoolState, locate_rows
 from plimsoll.core import Bools, Int8s, Int32s, Int64s, LedgerError, format_time
 from plimsoll.core.exact import UNITS_MAX
 from plimsoll.instruments import Kind
-from plimsoll.ledger.events import EventBatch
+from plimsoll.ledger.events import EventBatch, TradeReason, TransferReason
 
 
 def check_batch(book: Book, batch: EventBatch) -> None:
@@ -114,6 +114,7 @@ def _check_trades(book: Book, batch: EventBatch, pools: int) -> None:
     _refuse("trades.quantity", _too_large(trades.quantity), "too large")
     _refuse("trades.price", (trades.price <= 0) | _too_large(trades.price), "not a price")
     _refuse("trades.fee", _too_large(trades.fee), "too large")
+    _refuse("trades.reason", _outside(trades.reason, len(TradeReason)), "no such reason")
     spot = table.kind[trades.instrument] == Kind.SPOT
     fine = np.array(
         [
@@ -133,3 +134,4 @@ def _check_transfers(book: Book, batch: EventBatch, pools: int) -> None:
     _refuse("transfers.target", _outside(moved.target, pools), "no such pool")
     _refuse("transfers.asset", _outside(moved.asset, assets), "no such asset")
     _refuse("transfers.amount", _too_large(moved.amount), "too large")
+    _refuse("transfers.reason", _outside(moved.reason, len(TransferReason)), "no such reason")

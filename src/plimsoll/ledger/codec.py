@@ -58,8 +58,8 @@ def decode_batch(payload: bytes) -> EventBatch:
     """The batch of some bytes. Raises LedgerError where they are none."""
     try:
         version, time_ns, tables = msgspec.msgpack.decode(payload)
-        if version != FORMAT_VERSION:
-            raise ValueError(f"format {version}")
+        if version != FORMAT_VERSION or not isinstance(time_ns, int):
+            raise ValueError(f"format {version} at {time_ns}")
         parts = [
             kind(*(_unpack(tables[name][c.name], getattr(kind(), c.name)) for c in fields(kind)))
             if name in tables

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from plimsoll.book import Positions, SystemPool, insert_rows, locate_rows
-from plimsoll.core import Int32s, Int64s
+from plimsoll.core import Int32s, Int64s, turns_of
 from plimsoll.core.exact import add_exact, divide_all_half_even, to_int64
 
 
@@ -57,21 +57,10 @@ def post_legs(positions: Positions, legs: Legs) -> tuple[Positions, Int64s]:
     cost = add_exact(positions.cost, rows[at], legs.value[at], "trades")
     realised = np.zeros(rows.size, dtype=np.int64)
     _settle_flat(quantity, cost, realised, rows, at)
-    for turn in _turns(rows, np.flatnonzero(legs.pool >= len(SystemPool))):
-        _realise(quantity, cost, realised, rows, legs, turn)
+    customers = np.flatnonzero(legs.pool >= len(SystemPool))
+    for turn in turns_of(rows[customers]):
+        _realise(quantity, cost, realised, rows, legs, customers[turn])
     return Positions(positions.offsets, positions.instrument, quantity, cost), realised
-
-
-def _turns(rows: Int64s, legs: Int64s) -> list[Int64s]:
-    """Legs split so that no position occurs twice in a turn; the k-th occurrence in turn k."""
-    if legs.size == 0:
-        return []
-    order = legs[np.argsort(rows[legs], kind="stable")]
-    ordered = rows[order]
-    starts = np.concatenate([[True], ordered[1:] != ordered[:-1]])
-    first = np.maximum.accumulate(np.where(starts, np.arange(order.size), 0))
-    rank = np.arange(order.size) - first
-    return [order[rank == k] for k in range(int(rank.max()) + 1)]
 
 
 def _settle_flat(

@@ -10,9 +10,13 @@ import numpy as np
 
 from plimsoll.book import Book, SystemPool, rows_of
 from plimsoll.core import Floats, Int32s, Int64s, sum_by
-from plimsoll.instruments import Kind, Payoff
+from plimsoll.instruments import Kind, Payoff, value_coefficient
 from plimsoll.ledger import TradeReason, Trades, price_to_units, trade_values
+from plimsoll.liquidation.policy import Policy
 from plimsoll.market import Market
+
+PRICE_RANGE = 100.0
+"""Bankruptcy prices further from the mark than this factor would overflow the ledger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +60,32 @@ def forced_price(book: Book, market: Market, held: Holdings, slippage_rate: floa
     return price_to_units(book.instruments, held.instrument, market.mark[held.instrument] * worse)
 
 
+def closing_costs(
+    book: Book, market: Market, held: Holdings, policy: Policy
+) -> tuple[Floats, Floats]:
+    """USD lost by closing each position in the market, and its liquidation fee, by row.
+
+    Taken at the price at which it would trade, so that they are what the ledger will book.
+    """
+    table, i = book.instruments, held.instrument
+    kind, payoff, multiplier = table.kind[i], table.payoff[i], table.multiplier[i]
+    price_unit = np.array([10.0**-row.price_decimals for row in table.rows])[i]
+    price = forced_price(book, market, held, policy.slippage_rate) * price_unit
+    traded = value_coefficient(kind, payoff, multiplier, price)
+    worth = value_coefficient(kind, payoff, multiplier, market.mark[i])
+    usd = np.abs(held.quantity) * table.quantity_unit[i] * market.index[table.settle[i]]
+    value = usd * np.abs(traded)
+    lost = usd * np.abs(worth - traded) + value * policy.taker_fee_rate
+    return lost, value * policy.liquidation_fee_rate[table.base[i]]
+
+
 def bankruptcy_price(book: Book, market: Market, held: Holdings, equity: Floats) -> Int64s:
     """Price units at which a pool's positions leave it with nothing.
 
     ``equity`` (USD, by owner) is shared over the positions by notional. Linear:
     mark - equity / (quantity * multiplier * currency price); inverse the same in 1/price.
-    A price that would not be positive is one unit; what it leaves is swept with the balances.
+    It stays within a factor PRICE_RANGE of the mark, for it may be negative, or infinite in
+    1/price; what that leaves is swept with the balances.
     """
     table = book.instruments
     total = sum_by(held.owner, held.notional, equity.size)
@@ -72,8 +96,9 @@ def bankruptcy_price(book: Book, market: Market, held: Holdings, equity: Floats)
     given = equity[held.owner] * share / per_point
     inverse = (table.payoff[i] == Payoff.INVERSE) & (table.kind[i] != Kind.OPTION)
     with np.errstate(divide="ignore"):
-        price = np.where(inverse, 1.0 / (1.0 / mark + given), mark - given)
-    return price_to_units(table, i, np.where(price > 0, price, 0.0))
+        reciprocal = 1.0 / np.maximum(1.0 / mark + given, 0.0)
+    price = np.where(inverse, reciprocal, mark - given)
+    return price_to_units(table, i, np.clip(price, mark / PRICE_RANGE, mark * PRICE_RANGE))
 
 
 def close_trades(

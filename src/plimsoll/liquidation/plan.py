@@ -22,7 +22,7 @@ from plimsoll.book import Book, PoolKind, PoolState, rows_of
 from plimsoll.core import Bools, Floats, Int8s, Int64s, Status, sum_by
 from plimsoll.ledger import Cancels, EventBatch, StateChanges, Transfers
 from plimsoll.ledger.events import join_trades, join_transfers
-from plimsoll.liquidation.closing import holdings_of
+from plimsoll.liquidation.closing import closing_costs, holdings_of
 from plimsoll.liquidation.policy import Policy
 from plimsoll.liquidation.stages import reduce_pools, repay_debts, take_over
 from plimsoll.margin import Assessment
@@ -61,12 +61,10 @@ def plan(book: Book, pools: Int64s, assessment: Assessment, market: Market, poli
     at, chosen = np.flatnonzero(active), pools[active]
     notional = notional_coefficient(book.instruments, market.mark, market.index)
     held = holdings_of(book, chosen, notional)
-    gross = sum_by(held.owner, held.notional, chosen.size)
-    cost = gross * (policy.slippage_rate + policy.taker_fee_rate)
-    fee_rate = policy.liquidation_fee_rate[book.instruments.base[held.instrument]]
-    fee = sum_by(held.owner, held.notional * fee_rate, chosen.size)
+    costs = closing_costs(book, market, held, policy)
+    cost, fee = (sum_by(held.owner, column, chosen.size) for column in costs)
     equity = assessment.equity[at]
-    is_flat = gross == 0
+    is_flat = sum_by(held.owner, held.notional, chosen.size) == 0
     can_repay = is_flat & _has_both_signs(book, chosen)
     is_lost = ~can_repay & (is_flat | (equity <= cost))
     share = _share_to_close(assessment, at, cost + fee, policy)

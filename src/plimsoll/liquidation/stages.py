@@ -28,19 +28,22 @@ def reduce_pools(
     at = np.flatnonzero(wanted > 0)
     part = _pick(held, at)
     size = np.abs(part.quantity)
-    quantity = np.minimum(np.ceil(size * wanted[at]).astype(np.int64), size)
+    # 60 % of 5 is 3, although 5 * 0.6 in floating point is a little more.
+    quantity = np.ceil(size * wanted[at] - 1e-6).astype(np.int64).clip(1, size)
     price = forced_price(book, market, part, policy.slippage_rate)
     trades, value = close_trades(
         book, part, quantity, price, SystemPool.MARKET, TradeReason.LIQUIDATION,
         policy.taker_fee_rate,
     )  # fmt: skip
     rate = policy.liquidation_fee_rate[book.instruments.base[part.instrument]]
-    rate = rate * fee_share[part.owner]
+    taken = fee_share[part.owner]
+    # Where it is capped, a unit stays for what the other amounts round up.
+    amount = np.floor(np.abs(value) * rate * taken) - (taken < 1)
     fees = Transfers(
         source=part.pool,
         target=np.full(at.size, SystemPool.INSURANCE_FUND, dtype=np.int32),
         asset=book.instruments.settle[part.instrument],
-        amount=np.floor(np.abs(value) * rate).astype(np.int64),
+        amount=np.maximum(amount, 0).astype(np.int64),
         reason=np.full(at.size, TransferReason.LIQUIDATION_FEE, dtype=np.int8),
     )
     closed = np.zeros(held.pool.size)
@@ -90,7 +93,8 @@ def repay_debts(book: Book, market: Market, policy: Policy, pools: Int64s) -> Tr
     rows, offsets = rows_of(book.balances.offsets, pools)
     owner = np.repeat(np.arange(pools.size, dtype=np.int64), np.diff(offsets))
     asset, amount = book.balances.asset[rows], book.balances.amount[rows]
-    value = amount * table.unit[asset] * market.index[asset]
+    # An asset of which nothing is left needs no price.
+    value = np.where(amount == 0, 0.0, amount * table.unit[asset] * market.index[asset])
     owned = sum_by(owner, np.maximum(value, 0.0), pools.size)
     owed = sum_by(owner, np.maximum(-value, 0.0), pools.size)
     keep = 1.0 - policy.slippage_rate

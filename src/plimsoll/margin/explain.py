@@ -7,7 +7,7 @@ import numpy as np
 from plimsoll.book import Book, PoolKind, clone_account
 from plimsoll.core import Status
 from plimsoll.instruments import Kind
-from plimsoll.margin.assess import assess, model_of_pools, require
+from plimsoll.margin.assess import assess, require
 from plimsoll.margin.layout import lay_out_book
 from plimsoll.margin.model import ModelSet
 from plimsoll.market import Market, Quality
@@ -56,11 +56,9 @@ def explain(
 ) -> tuple[Explanation, ...]:
     """One explanation per pool of an account: its cross pool, then the isolated ones."""
     small = clone_account(book, account_id)
-    owners = model_of_pools(small)
-    at = int(small.account_model[0])
-    only = ModelSet((models.models[at],) * len(small.models))
-    result = assess(small, market, only)
-    requirement = require(small, market, models.models[at], lay_out_book(small))
+    resolved = models.models[book.account_model[book.find_account(account_id, "account")]]
+    result = assess(small, market, ModelSet((resolved,)))
+    requirement = require(small, market, resolved, lay_out_book(small))
     names = small.instruments.assets.names
     found = []
     for pool in np.flatnonzero(small.pool_kind != PoolKind.SYSTEM):
@@ -76,7 +74,7 @@ def explain(
             Explanation(
                 pool=small.pool_name(int(pool)),
                 kind=PoolKind(small.pool_kind[pool]).name.lower(),
-                model=small.models[owners[pool]].name,
+                model=small.models[0].name,
                 currency=result.currency,
                 status=Status(result.status[pool]),
                 reasons=unknown_reasons(small, market, int(pool), Status(result.status[pool])),

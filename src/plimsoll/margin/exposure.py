@@ -53,7 +53,7 @@ def notional_coefficient(table: InstrumentTable, price: Floats, index: Floats) -
 
 
 def measure_exposure(book: Book, market: Market, layout: Layout) -> Exposure:
-    """Exposure of every pool of a book. The border: exact units become floats here alone.
+    """Exposure of every pool of a book. The border: here exact units become floats for risk.
 
     Each amount is one int64-to-float conversion and one product away from exact: a relative
     error of at most 2**-51 per term.

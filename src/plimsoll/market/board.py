@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from plimsoll.core import NS_PER_SECOND, Bools, Floats, Int8s, Int32s, Int64s
+from plimsoll.core import NS_PER_SECOND, Bools, Floats, Int8s, Int32s, Int64s, turns_of
 from plimsoll.instruments import InstrumentTable
 from plimsoll.market.market import Market, Quality
 
@@ -78,23 +78,12 @@ class PriceBoard:
         )
 
     def observe(self, batch: PriceBatch, rules: SanityRules) -> "PriceBoard":
-        """The board after a batch. A rejected price leaves the last good one in place,
+        """The board after a batch, its observations taken in order.
 
-        but its verdict makes the row unusable until a good one follows.
+        A rejected price leaves the last good one in place, but its verdict makes the row
+        unusable until a good one follows. One that comes late, older than what its source
+        said last, says nothing new and is dropped.
         """
-        at = (batch.source, batch.row)
-        last, pending, price = self.price[at], self.pending[at], batch.price
-        finite = np.isfinite(price)
-        wrong_sign = finite & (price <= 0) & ~self.may_be_negative[batch.row]
-        with np.errstate(invalid="ignore"):
-            jumped = np.abs(price - last) > rules.jump_max * np.abs(last)
-            confirmed = np.abs(price - pending) <= rules.jump_max * np.abs(pending)
-        verdict = np.select(
-            [~finite, wrong_sign, jumped & ~confirmed],
-            [Quality.NOT_FINITE, Quality.NOT_POSITIVE, Quality.JUMP],
-            default=Quality.GOOD,
-        ).astype(np.int8)
-        good = verdict == Quality.GOOD
         board = replace(
             self,
             price=self.price.copy(),
@@ -102,10 +91,9 @@ class PriceBoard:
             quality=self.quality.copy(),
             pending=self.pending.copy(),
         )
-        board.price[at] = np.where(good, price, last)
-        board.time_ns[at] = np.where(good, batch.time_ns, self.time_ns[at])
-        board.quality[at] = verdict
-        board.pending[at] = np.where(verdict == Quality.JUMP, price, np.nan)
+        width = self.price.shape[1]
+        for turn in turns_of(batch.source.astype(np.int64) * width + batch.row):
+            _accept(board, batch, turn, rules)
         return board
 
     def market(self, as_of_ns: int, rules: SanityRules) -> Market:
@@ -139,6 +127,28 @@ class PriceBoard:
             forward=np.full(count, np.nan),
             rate=np.zeros(assets),
         )
+
+
+def _accept(board: PriceBoard, batch: PriceBatch, turn: Int64s, rules: SanityRules) -> None:
+    """Write one turn of observations, no row twice, to the board's own columns."""
+    turn = turn[batch.time_ns[turn] >= board.time_ns[batch.source[turn], batch.row[turn]]]
+    at = (batch.source[turn], batch.row[turn])
+    last, pending, price = board.price[at], board.pending[at], batch.price[turn]
+    finite = np.isfinite(price)
+    wrong_sign = finite & (price <= 0) & ~board.may_be_negative[at[1]]
+    with np.errstate(invalid="ignore"):
+        jumped = np.abs(price - last) > rules.jump_max * np.abs(last)
+        confirmed = np.abs(price - pending) <= rules.jump_max * np.abs(pending)
+    verdict = np.select(
+        [~finite, wrong_sign, jumped & ~confirmed],
+        [Quality.NOT_FINITE, Quality.NOT_POSITIVE, Quality.JUMP],
+        default=Quality.GOOD,
+    ).astype(np.int8)
+    good = verdict == Quality.GOOD
+    board.price[at] = np.where(good, price, last)
+    board.time_ns[at] = np.where(good, batch.time_ns[turn], board.time_ns[at])
+    board.quality[at] = verdict
+    board.pending[at] = np.where(verdict == Quality.JUMP, price, np.nan)
 
 
 def _median(price: Floats, usable: Bools) -> Floats:

@@ -177,6 +177,9 @@ def main() -> None:
         # Imported here so that --help pays for nothing below the command line.
         from plimsoll.core import InputError, PlimsollError
 
+        if isinstance(error, OSError):
+            place, problem = error.filename or "system", error.strerror or str(error)
+            error = InputError(str(place), problem, "check the path and its permissions")
         if not isinstance(error, PlimsollError):
             raise
         is_input = isinstance(error, InputError)

@@ -51,7 +51,7 @@ def _shocked(portfolio: Portfolio, shocks: tuple[str, ...]) -> Market:
             value = float(move.rstrip("%")) / (100 if move.endswith("%") else 1)
         except ValueError:
             value = float("nan")
-        if not -1 <= value <= 100:
+        if not -1 < value <= 100:
             raise InputError(f"--shock {text[:40]}", "is no price move", "write BTC=-10%")
         moves[asset] = value
     return shock_market(market, moves) if shocks else market
@@ -60,11 +60,15 @@ def _shocked(portfolio: Portfolio, shocks: tuple[str, ...]) -> Market:
 def _document(found: dict[str, tuple[Explanation, ...]], market: Market) -> dict[str, object]:
     return {
         "as_of": format_time(market.as_of_ns),
-        "accounts": [
-            {"id": name, "status": _worst(pools).name, "pools": [_pool(pool) for pool in pools]}
-            for name, pools in found.items()
-        ],
+        "accounts": [_account(name, pools) for name, pools in found.items()],
     }
+
+
+def _account(name: str, pools: tuple[Explanation, ...]) -> dict[str, object]:
+    """The account's cross pool, the worst status of all its pools, and each pool."""
+    figures = {key: value for key, value in _pool(pools[0]).items() if key != "pool"}
+    whole = {"status": _worst(pools).name, "pools": [_pool(pool) for pool in pools]}
+    return {"id": name, **figures, **whole}
 
 
 def _worst(pools: tuple[Explanation, ...]) -> Status:

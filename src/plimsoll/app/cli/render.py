@@ -21,12 +21,15 @@ STATUS_STYLES = (
 
 def stdout() -> Console:
     """The console for results; 110 columns where the output is no terminal."""
-    return Console(width=None if sys.stdout.isatty() else 110, highlight=False)
+    # Names come from outside: "[bold]" in one is no markup, ":key:" no emoji.
+    return Console(
+        width=None if sys.stdout.isatty() else 110, highlight=False, markup=False, emoji=False
+    )
 
 
 def stderr() -> Console:
     """The console for progress and remarks."""
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 def status_text(status: str) -> Text:

@@ -46,9 +46,12 @@ def run_replay_command(
     """Replay, then print the summary and write the report."""
     from plimsoll.app.story import summary_of
 
+    path = _load_path(scope, seed)
+    if report is not None and not report.absolute().parent.is_dir():
+        raise InputError(str(report), "its folder does not exist", "make it first")
+    # Last, so that an old journal survives a command that cannot run.
     if force:
         journal.unlink(missing_ok=True)
-    path = _load_path(scope, seed)
     request = ReplayRequest(path, accounts, seed, journal, insurance_fund_share)
     result = _with_progress(request)
     if report is not None:

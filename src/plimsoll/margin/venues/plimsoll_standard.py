@@ -64,8 +64,8 @@ def resolve(params: Mapping[str, Any], instruments: InstrumentTable) -> Params:
     maintenance = schedules(brackets, names, 1, f"{place}.brackets")
     initial = schedules(brackets, names, 2, f"{place}.brackets")
     if np.any(initial.rates < maintenance.rates):
-        problem = "an initial rate is below its maintenance rate"
-        raise InputError(f"{place}.brackets", problem, "give rows of floor, maintenance, initial")
+        problem = "an initial rate is below maintenance"
+        raise InputError(f"{place}.brackets", problem, "list floor, maintenance, initial")
     return Params(
         maintenance=maintenance,
         initial=initial,
