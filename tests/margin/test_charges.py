@@ -207,8 +207,15 @@ def test_size_scaled_rate(
     coins: float, base: float, slope: float, charged: float, expected: float
 ) -> None:
     columns = (coins * 60e3, 60e3, base, slope, charged)
-    (got,) = size_scaled_excess(*(np.array([x], dtype=float) for x in columns))
+    asset = np.zeros(1, dtype=np.int32)
+    (got,) = size_scaled_excess(asset, *(np.array([x], dtype=float) for x in columns))
     assert got == pytest.approx(expected, rel=1e-14, nan_ok=True)
+
+
+def test_a_size_without_a_price_is_unknown() -> None:
+    asset, one = np.zeros(1, dtype=np.int32), np.ones(1)
+    got = size_scaled_excess(asset, one, np.array([np.nan]), one / 100, one / 1e5, one / 100)
+    assert np.isnan(got).all()
 
 
 def test_size_beyond_the_brackets_of_the_house() -> None:

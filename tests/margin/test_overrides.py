@@ -134,11 +134,13 @@ def test_an_override_can_add_a_rule_or_take_it_away() -> None:
 def test_refusals_say_where_and_what_to_do(overrides: str, message: str) -> None:
     with pytest.raises(InputError) as refused:
         load_models(TABLE, (STANDARD, ModelChoice("plimsoll.standard", overrides)), T0)
-    assert str(refused.value) == f"plimsoll.standard params{message}"
+    assert str(refused.value) == f"models[1].params{message}"
 
 
 def test_an_unknown_model_is_refused() -> None:
-    with pytest.raises(InputError, match=r"^models\[1\]: unknown model 'plimsol\.standard'; did"):
+    with pytest.raises(
+        InputError, match=r"^models\[1\]\.model: unknown model 'plimsol\.standard'; did"
+    ):
         load_models(TABLE, (STANDARD, ModelChoice("plimsol.standard")), T0)
     with pytest.raises(InputError, match=r"^here: unknown model 'okx'; known: "):
         find_model("okx", "here")

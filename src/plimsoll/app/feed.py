@@ -30,6 +30,13 @@ class Feed:
         padded = np.append(self.path.price[tick], 1.0)
         return np.asarray(padded[self.column])
 
+    def last_prices(self, tick: int) -> Floats:
+        """As ``prices``, but where the path has none at the tick, the last one before it."""
+        backwards = self.path.price[tick::-1]
+        last = np.argmax(np.isfinite(backwards), axis=0)
+        padded = np.append(backwards[last, np.arange(last.size)], 1.0)
+        return np.asarray(padded[self.column])
+
     def observations(self, tick: int) -> PriceBatch:
         """What the one source of the path says at a tick; missing prices are not said."""
         price = self.prices(tick)

@@ -125,8 +125,10 @@ def _describe(result: ReplayResult, casualty: Casualty) -> CasualtyRow:
     held = slice(book.positions.offsets[casualty.pool], book.positions.offsets[casualty.pool + 1])
     i = book.positions.instrument[held]
     quantity = book.positions.quantity[held] * table.quantity_unit[i]
-    then = feed.prices(casualty.tick)[: len(table)]
-    gained = market.index[table.settle[i]] * profit(
+    prices = np.full(len(table) + len(table.assets.names), np.nan)
+    prices[feed.row] = feed.last_prices(casualty.tick)
+    then, index = prices[: len(table)], prices[len(table) :]
+    gained = index[table.settle[i]] * profit(
         table.kind[i], table.payoff[i], table.multiplier[i], quantity, market.mark[i], then[i]
     )
     worst = int(np.argmin(gained))

@@ -19,6 +19,18 @@ def offsets_from_counts(counts: Int64s) -> Int64s:
     return offsets
 
 
+def distinct(keys: Int64s) -> Int64s:
+    """The distinct keys in order.
+
+    By a stable sort, since our keys come nearly sorted: on those it is many times faster
+    than the hash that ``np.unique`` may choose.
+    """
+    ordered = np.sort(keys, kind="stable")
+    is_new = np.ones(ordered.size, dtype=np.bool_)
+    is_new[1:] = ordered[1:] != ordered[:-1]
+    return np.asarray(ordered[is_new])
+
+
 def turns_of(keys: Int64s) -> list[Int64s]:
     """Rows split so that no key occurs twice in a turn: the k-th occurrence is in turn k.
 

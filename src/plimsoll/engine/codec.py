@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Annotated
 
 import msgspec
 import numpy as np
@@ -10,18 +11,27 @@ from plimsoll.book import ModelChoice
 from plimsoll.core import JournalError
 from plimsoll.engine.state import EngineState
 from plimsoll.instruments import InstrumentTable, parse_symbol
-from plimsoll.market import PriceBatch, SanityRules
+from plimsoll.market import PriceBatch, PriceBoard, SanityRules
 
 FORMAT = "plimsoll-journal-1"
+
+Decimals = Annotated[int, msgspec.Meta(ge=0, le=100)]
+Finite = Annotated[str, msgspec.Meta(pattern=r"^[0-9.]+(E[+-][0-9]{1,2})?$")]
+
+
+class AnyHeader(msgspec.Struct, frozen=True):
+    """What a header of every format says."""
+
+    format: str
 
 
 class InstrumentEntry(msgspec.Struct, frozen=True):
     """An instrument as the header lists it."""
 
     symbol: str
-    contract_multiplier: str
-    quantity_decimals: int
-    price_decimals: int
+    contract_multiplier: Finite
+    quantity_decimals: Decimals
+    price_decimals: Decimals
 
 
 class Header(msgspec.Struct, frozen=True):
@@ -32,7 +42,7 @@ class Header(msgspec.Struct, frozen=True):
 
     format: str
     instruments: tuple[InstrumentEntry, ...]
-    asset_decimals: dict[str, int]
+    asset_decimals: dict[str, Decimals]
     models: tuple[tuple[str, str], ...]
     sources: tuple[str, ...]
     age_ns_max: int
@@ -106,11 +116,11 @@ def encode_prices(prices: PriceBatch) -> bytes:
     )
 
 
-def decode_prices(payload: bytes, place: str) -> PriceBatch:
-    """The price batch of some bytes; JournalError naming ``place`` where they are none."""
+def decode_prices(payload: bytes, board: PriceBoard, place: str) -> PriceBatch:
+    """The price batch of some bytes for a board; JournalError naming ``place`` if they are none."""
     try:
         source, row, price, time_ns = msgspec.msgpack.decode(payload, type=list[bytes])
-        return PriceBatch(
+        batch = PriceBatch(
             np.frombuffer(source, dtype="<i4"),
             np.frombuffer(row, dtype="<i4"),
             np.frombuffer(price, dtype="<f8"),
@@ -118,3 +128,10 @@ def decode_prices(payload: bytes, place: str) -> PriceBatch:
         )
     except (ValueError, msgspec.DecodeError) as error:
         raise JournalError(place, f"not a price batch ({error})", "restore the journal") from error
+    sources, rows = board.price.shape
+    sizes = {batch.source.size, batch.row.size, batch.price.size, batch.time_ns.size}
+    beyond = (batch.source < 0).any() or (batch.source >= sources).any()
+    beyond = beyond or (batch.row < 0).any() or (batch.row >= rows).any()
+    if len(sizes) > 1 or beyond:
+        raise JournalError(place, "its prices do not fit the header", "restore the journal")
+    return batch

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from plimsoll.book import Book, digest_book
-from plimsoll.core import JournalError, LedgerError
-from plimsoll.engine.codec import FORMAT, Header, Seal, decode_prices
+from plimsoll.core import InputError, JournalError, LedgerError
+from plimsoll.engine.codec import FORMAT, AnyHeader, Header, Seal, decode_prices
+from plimsoll.engine.rules import Rules, load_rules
 from plimsoll.engine.state import EngineState
 from plimsoll.engine.step import open_state
 from plimsoll.ledger import EventBatch, Record, apply, decode_batch
@@ -31,12 +32,14 @@ def read_header(records: Iterator[Record], place: str) -> tuple[Header, Record]:
     if first is None or first.kind != "header":
         raise JournalError(place, "has no header", "it is no journal of an engine")
     try:
+        name = msgspec.json.decode(first.payload, type=AnyHeader).format
+        if name != FORMAT:
+            remedy = "use the release that wrote it"
+            raise JournalError(name_of(place, first), f"unknown format '{name}'", remedy)
         header = msgspec.json.decode(first.payload, type=Header)
-    except msgspec.MsgspecError as error:
+        header.instrument_table()
+    except (msgspec.MsgspecError, InputError, ArithmeticError) as error:
         raise JournalError(name_of(place, first), f"bad header ({error})", "restore it") from error
-    if header.format != FORMAT:
-        remedy = "use the release that wrote it"
-        raise JournalError(name_of(place, first), f"unknown format '{header.format}'", remedy)
     return header, first
 
 
@@ -52,7 +55,8 @@ def fold(header: Header, first: Record, records: Iterable[Record], place: str) -
     for record in records:
         last = record
         if record.kind == "tick":
-            board = board.observe(decode_prices(record.payload, name_of(place, record)), rules)
+            prices = decode_prices(record.payload, board, name_of(place, record))
+            board = board.observe(prices, rules)
         elif record.kind in ("input", "decision"):
             batch = batch_of(record, place)
             book = _apply(book, batch, record, place)
@@ -64,6 +68,16 @@ def fold(header: Header, first: Record, records: Iterable[Record], place: str) -
             raise JournalError(name_of(place, record), problem, "use the release that wrote it")
     folded = replace(state, book=book, board=board, plan=lay_out(book))
     return Folded(header, folded, last, events, last.kind == "close")
+
+
+def rules_of(header: Header, first: Record, place: str) -> Rules:
+    """The rules a journal was written under; JournalError where this release lacks them."""
+    table, choices = header.instrument_table(), header.choices()
+    try:
+        return load_rules(table, choices, header.sanity(), header.rules_as_of_ns)
+    except InputError as error:
+        remedy = "use the release that wrote it"
+        raise JournalError(name_of(place, first), str(error), remedy) from error
 
 
 def name_of(place: str, record: Record) -> str:

@@ -9,7 +9,7 @@ import msgspec
 from plimsoll.book import Book, ModelChoice, digest_book
 from plimsoll.core import PlimsollError
 from plimsoll.engine.codec import Header, Seal, encode_prices
-from plimsoll.engine.fold import fold, read_header
+from plimsoll.engine.fold import fold, read_header, rules_of
 from plimsoll.engine.rules import Rules, load_rules
 from plimsoll.engine.state import EngineState, Inputs, Outcome
 from plimsoll.engine.step import open_state, step
@@ -59,10 +59,7 @@ class Session:
             records = journal.records()
             header, first = read_header(records, str(path))
             folded = fold(header, first, records, str(path))
-            rules = load_rules(
-                folded.state.book.instruments, header.choices(), header.sanity(),
-                header.rules_as_of_ns,
-            )  # fmt: skip
+            rules = rules_of(header, first, str(path))
         except PlimsollError:
             journal.close()
             raise

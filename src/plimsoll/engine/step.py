@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from plimsoll.book import Book, PoolKind, PoolState, take_pools
-from plimsoll.core import Floats, Int64s, Status
+from plimsoll.core import Floats, Int64s, LedgerError, Status
 from plimsoll.engine.rules import Rules
 from plimsoll.engine.state import EngineState, Inputs, Outcome
 from plimsoll.ledger import EventBatch, StateChanges, apply
@@ -29,6 +29,8 @@ def step(state: EngineState, rules: Rules, inputs: Inputs) -> tuple[EngineState,
     market = board.market(inputs.time_ns, rules.sanity)
     book, layout = state.book, state.plan
     if inputs.events.event_count:
+        if inputs.events.time_ns != inputs.time_ns:
+            raise LedgerError("inputs.events", "are of another time", "give both the step's time")
         book = apply(book, inputs.events)
         layout = lay_out(book, layout)
     found = assessment = assess(book, market, rules.models, layout)

@@ -7,8 +7,7 @@ from pathlib import Path
 from plimsoll.book import Book, digest_book
 from plimsoll.core import JournalError, LedgerError
 from plimsoll.engine.codec import Header, decode_prices
-from plimsoll.engine.fold import batch_of, check_seal, fold, name_of, read_header
-from plimsoll.engine.rules import load_rules
+from plimsoll.engine.fold import batch_of, check_seal, fold, name_of, read_header, rules_of
 from plimsoll.engine.state import Inputs
 from plimsoll.engine.step import open_state, step
 from plimsoll.ledger import (
@@ -18,6 +17,7 @@ from plimsoll.ledger import (
     encode_batch,
     read_records,
 )
+from plimsoll.market import PriceBoard
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +65,9 @@ def _counted(
 def _decide_again(
     header: Header, last: Record, records: Iterator[Record], place: str
 ) -> Verification:
-    table, choices = header.instrument_table(), header.choices()
-    rules = load_rules(table, choices, header.sanity(), header.rules_as_of_ns)
-    state = open_state(Book.empty(table, choices), header.sources)
+    rules = rules_of(header, last, place)
+    empty = Book.empty(header.instrument_table(), header.choices())
+    state = open_state(empty, header.sources)
     events, reproduced = 0, 0
     for tick in _ticks(records):
         last = tick[-1]
@@ -75,7 +75,7 @@ def _decide_again(
             check_seal(last, state.book, place)
             continue
         try:
-            state, outcome = step(state, rules, _inputs(tick, place))
+            state, outcome = step(state, rules, _inputs(tick, state.board, place))
         except LedgerError as error:
             remedy = "restore the journal"
             raise JournalError(name_of(place, tick[0]), str(error), remedy) from error
@@ -98,14 +98,18 @@ def _ticks(records: Iterator[Record]) -> Iterator[list[Record]]:
         yield tick
 
 
-def _inputs(tick: list[Record], place: str) -> Inputs:
+def _inputs(tick: list[Record], board: PriceBoard, place: str) -> Inputs:
+    """What a tick begins with: its prices, then at most one batch, before any decision."""
     opening = tick[0]
-    if opening.kind != "tick":
-        raise JournalError(name_of(place, opening), "stands outside a tick", "restore the journal")
+    for number, record in enumerate(tick):
+        allowed = {0: ("tick",), 1: ("input", "decision")}.get(number, ("decision",))
+        if record.kind not in allowed:
+            problem = "stands where none may stand"
+            raise JournalError(name_of(place, record), problem, "restore the journal")
     events = [batch_of(record, place) for record in tick if record.kind == "input"]
     return Inputs(
         opening.time_ns,
-        decode_prices(opening.payload, name_of(place, opening)),
+        decode_prices(opening.payload, board, name_of(place, opening)),
         events[0] if events else EventBatch(opening.time_ns),
     )
 

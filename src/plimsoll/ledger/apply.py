@@ -19,7 +19,7 @@ from plimsoll.book import (
     insert_rows,
     locate_rows,
 )
-from plimsoll.core import Bools, Int32s, Int64s, LedgerError, sum_exact
+from plimsoll.core import Bools, Int32s, Int64s, LedgerError, distinct, sum_exact
 from plimsoll.core.exact import UNITS_MAX, add_exact, to_int64
 from plimsoll.instruments import Kind
 from plimsoll.ledger.checks import check_batch
@@ -224,7 +224,7 @@ def _with_rows(balances: Balances, postings: Postings) -> Balances:
     if pools.size == 0:
         return balances
     width = int(assets.max()) + 1
-    keys = np.unique(pools.astype(np.int64) * width + assets)
+    keys = distinct(pools.astype(np.int64) * width + assets)
     wanted_pools, wanted = keys // width, (keys % width).astype(np.int32)
     rows, found = locate_rows(balances.offsets, balances.asset, wanted_pools, wanted)
     if found.all():

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from plimsoll.book import Positions, SystemPool, insert_rows, locate_rows
-from plimsoll.core import Int32s, Int64s, turns_of
+from plimsoll.core import Int32s, Int64s, distinct, turns_of
 from plimsoll.core.exact import add_exact, divide_all_half_even, to_int64
 
 
@@ -21,7 +21,7 @@ class Legs:
 
 def with_rows(positions: Positions, pools: Int32s, instruments: Int32s, width: int) -> Positions:
     """Positions with a row for every (pool, instrument) named; new rows hold nothing."""
-    keys = np.unique(pools.astype(np.int64) * width + instruments)
+    keys = distinct(pools.astype(np.int64) * width + instruments)
     wanted_pools, wanted = keys // width, (keys % width).astype(np.int32)
     rows, found = locate_rows(positions.offsets, positions.instrument, wanted_pools, wanted)
     missing = ~found

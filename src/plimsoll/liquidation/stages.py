@@ -107,9 +107,6 @@ def repay_debts(book: Book, market: Market, policy: Policy, pools: Int64s) -> Tr
         np.minimum(np.ceil(amount * sold), amount),
         -np.floor(-amount * bought),
     ).astype(np.int64)
-    # What is owned after all debts are paid in full must not stay owed by a unit.
-    settled = (paid >= owed)[owner] & (amount < 0)
-    moved = np.where(settled, amount, moved)
     return Transfers(
         source=pools[owner].astype(np.int32),
         target=np.full(rows.size, SystemPool.MARKET, dtype=np.int32),

@@ -68,18 +68,28 @@ def require(book: Book, market: Market, resolved: ResolvedModel, layout: Layout)
 
 def _assess_part(book: Book, market: Market, resolved: ResolvedModel, layout: Layout) -> Assessment:
     requirement = require(book, market, resolved, layout)
-    is_system = book.pool_kind == PoolKind.SYSTEM
-    status = status_of(requirement, resolved.margin_call_ratio)
+    initial, maintenance = requirement.initial_margin, requirement.maintenance_margin
+    status = status_of(
+        requirement.equity,
+        requirement.collateral_value,
+        initial,
+        maintenance,
+        resolved.margin_call_ratio,
+    )
+    system = np.flatnonzero(book.pool_kind == PoolKind.SYSTEM)
+    status[system] = Status.OK
 
     def clear(values: Floats) -> Floats:
-        return np.where(is_system, 0.0, values)
+        # The requirement's columns were made for this call alone.
+        values[system] = 0.0
+        return values
 
     return Assessment(
-        status=np.where(is_system, np.int8(Status.OK), status),
+        status=status,
         equity=clear(requirement.equity),
         collateral_value=clear(requirement.collateral_value),
-        initial_margin=clear(requirement.initial_margin),
-        maintenance_margin=clear(requirement.maintenance_margin),
+        initial_margin=clear(initial),
+        maintenance_margin=clear(maintenance),
         charges=tuple(
             Charge(charge.name, clear(charge.initial), clear(charge.maintenance))
             for charge in requirement.charges

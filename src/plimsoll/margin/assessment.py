@@ -55,7 +55,7 @@ class Requirement:
 def _add(columns: list[Floats], like: Floats) -> Floats:
     total = np.zeros(like.size)
     for column in columns:
-        total = total + column
+        total += column
     return total
 
 
@@ -96,16 +96,20 @@ def margin_ratio(collateral_value: Floats, maintenance_margin: Floats) -> Floats
     return np.where(none_left, np.inf, np.where(idle, 0.0, ratio))
 
 
-def status_of(requirement: Requirement, margin_call_ratio: float) -> Int8s:
+def status_of(
+    equity: Floats,
+    collateral_value: Floats,
+    initial_margin: Floats,
+    maintenance_margin: Floats,
+    margin_call_ratio: float,
+) -> Int8s:
     """Status per pool. Anything not finite is UNKNOWN before any comparison is made."""
-    equity, collateral = requirement.equity, requirement.collateral_value
-    initial, maintenance = requirement.initial_margin, requirement.maintenance_margin
-    ratio = margin_ratio(collateral, maintenance)
+    ratio = margin_ratio(collateral_value, maintenance_margin)
     finite = (
         np.isfinite(equity)
-        & np.isfinite(collateral)
-        & np.isfinite(initial)
-        & np.isfinite(maintenance)
+        & np.isfinite(collateral_value)
+        & np.isfinite(initial_margin)
+        & np.isfinite(maintenance_margin)
     )
     return np.select(
         [~finite, equity < 0, ratio >= 1, ratio >= margin_call_ratio],

@@ -157,3 +157,20 @@ def match_rows(
             if out[row] < 0:
                 missing += 1
     return missing
+
+
+@nb.njit(cache=True, nogil=True)
+def size_excess(
+    ids: Int32s, base_rate: Floats, slope: Floats, notional: Floats, price: Floats,
+    charged: Floats, out: Floats,
+) -> None:  # fmt: skip
+    """out[k] = what the size-scaled rate asks of notional[k] beyond charged[k]; NaN stays NaN."""
+    for k in range(notional.size):
+        rate, amount = slope[ids[k]], notional[k]
+        if rate == 0.0 or amount == 0.0:
+            out[k] = 0.0
+            continue
+        # Compared so that a NaN stays one: min and max might drop it.
+        scaled = base_rate[ids[k]] + rate * (amount / price[k])
+        excess = amount * (1.0 if scaled > 1.0 else scaled) - charged[k]
+        out[k] = 0.0 if excess < 0.0 else excess

@@ -14,15 +14,16 @@ from plimsoll.market import Market
 class Model:
     """A margin model, as the registry lists it.
 
-    ``resolve`` turns a table's parameters into columns aligned with an instrument table and
-    ``require`` turns exposures into requirements. ``table`` names the TOML file beside the
-    rule file. ``exemptions`` maps rules of the entry exam that the model may break to reasons.
+    ``resolve`` turns a table's parameters into columns aligned with an instrument table; where
+    it refuses one it names the place it is given. ``require`` turns exposures into
+    requirements. ``table`` names the TOML file beside the rule file. ``exemptions`` maps rules
+    of the entry exam that the model may break to reasons.
     """
 
     name: str
     title: str
     table: str
-    resolve: Callable[[Mapping[str, Any], InstrumentTable], Any]
+    resolve: Callable[[Mapping[str, Any], InstrumentTable, str], Any]
     require: Callable[[Exposure, Market, Any], Requirement]
     exemptions: tuple[tuple[str, str], ...] = ()
 

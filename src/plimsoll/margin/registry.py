@@ -29,25 +29,32 @@ def model_tables(model: Model) -> tuple[DatedTable, ...]:
 
 
 def load_models(
-    instruments: InstrumentTable, choices: tuple[ModelChoice, ...], as_of_ns: int
+    instruments: InstrumentTable,
+    choices: tuple[ModelChoice, ...],
+    as_of_ns: int,
+    places: tuple[str, ...] = (),
 ) -> ModelSet:
     """The chosen models with the parameters in force at ``as_of_ns``, aligned to a table.
 
     Overrides replace whole parameters, except tables by name, which they merge into. Raises
-    InputError on an unknown model, an unknown parameter or a value a model refuses.
+    InputError on an unknown model, an unknown parameter or a value a model refuses, naming
+    the choice by its entry in ``places``, if given.
     """
+    names = places or tuple(f"models[{number}]" for number in range(len(choices)))
     return ModelSet(
-        tuple(_resolve(instruments, choice, as_of_ns, f"models[{k}]")
-              for k, choice in enumerate(choices))
-    )  # fmt: skip
+        tuple(
+            _resolve(instruments, choice, as_of_ns, place)
+            for choice, place in zip(choices, names, strict=True)
+        )
+    )
 
 
 def _resolve(
     instruments: InstrumentTable, choice: ModelChoice, as_of_ns: int, place: str
 ) -> ResolvedModel:
-    model = find_model(choice.name, place)
+    model = find_model(choice.name, f"{place}.model")
     params = table_at(model_tables(model), as_of_ns).params
-    where = f"{choice.name} params"
+    where = f"{place}.params"
     merged = _merge(params, _overrides(choice, where), where)
     call = _fraction(merged, "margin_call_ratio", where)
     clear = _fraction(merged, "margin_call_clear_ratio", where)
@@ -56,7 +63,7 @@ def _resolve(
         raise InputError(f"{where}.margin_call_clear_ratio", problem, remedy)
     return ResolvedModel(
         model=model,
-        params=model.resolve(merged, instruments),
+        params=model.resolve(merged, instruments, where),
         currency=str(merged["currency"]),
         margin_call_ratio=call,
         margin_call_clear_ratio=clear,

@@ -353,9 +353,9 @@ def _initial_margin(world: _World, underlying: Int64s, notional: Floats) -> Floa
     """USD that the house model's brackets and size rule ask for each position by itself."""
     tiers = schedules(world.house["brackets"], world.bases, 2, "plimsoll_standard.brackets")
     slopes = np.array([world.house["size_slopes"].get(base, 0.0) for base in world.bases])
-    tiered = tiers.amount(underlying.astype(np.int32), notional)
-    price, base_rate = world.coin_usd[underlying], tiers.first_rate[underlying]
-    return tiered + size_scaled_excess(notional, price, base_rate, slopes[underlying], tiered)
+    ids, price = underlying.astype(np.int32), world.coin_usd[underlying]
+    tiered = tiers.amount(ids, notional)
+    return tiered + size_scaled_excess(ids, notional, price, tiers.first_rate, slopes, tiered)
 
 
 def _draw_underlyings(world: _World, people: _Accounts) -> Int64s:

@@ -168,7 +168,7 @@ def build_app() -> typer.Typer:
 def main() -> None:
     """Run the command line; bad input is one line on standard error and exit code 2."""
     try:
-        build_app()()
+        build_app()(prog_name="plimsoll")
     except BrokenPipeError:
         # The reader has gone; leave nothing for the interpreter to flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

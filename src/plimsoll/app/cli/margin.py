@@ -21,9 +21,12 @@ def run_margin(
     path: Path, account: str | None, with_charges: bool, shocks: tuple[str, ...], as_json: bool
 ) -> bool:
     """Print the assessment of a document; True where a status is UNKNOWN."""
-    portfolio = build_portfolio(read_document(path))
+    portfolio = _load(path)
     book, market = portfolio.book, _shocked(portfolio, shocks)
-    models = load_models(book.instruments, book.models, market.as_of_ns)
+    # A model speaks of the first account that chose it.
+    first = [int(np.argmax(book.account_model == k)) for k in range(len(book.models))]
+    places = tuple(f"{path}: accounts[{account}]" for account in first)
+    models = load_models(book.instruments, book.models, market.as_of_ns, places)
     names = book.account_ids if account is None else (account,)
     found = {name: explain(book, market, models, name) for name in names}
     pools = [pool for explanations in found.values() for pool in explanations]
@@ -39,6 +42,14 @@ def run_margin(
             remedy = "give a fresh price or mend the position"
             typer.echo(f"{path}: {pool.pool}: status UNKNOWN: {reason}; {remedy}", err=True)
     return any(pool.status == Status.UNKNOWN for pool in pools)
+
+
+def _load(path: Path) -> Portfolio:
+    document = read_document(path)
+    try:
+        return build_portfolio(document)
+    except InputError as error:
+        raise InputError(f"{path}: {error.place}", error.problem, error.remedy) from error
 
 
 def _shocked(portfolio: Portfolio, shocks: tuple[str, ...]) -> Market:

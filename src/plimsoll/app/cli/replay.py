@@ -168,11 +168,12 @@ def _print_summary(summary: dict[str, object], journal: Path, report: Path | Non
     table.show_header = False
     for name, label in LABELS.items():
         table.add_row(label, format_figure(name, summary[name]))
-    table.add_section()
-    table.add_row("Journal", str(journal))
+    console = stdout()
+    console.print(table)
+    # Outside the table, so that no path is broken over lines.
+    console.print(f"Journal: {journal}", soft_wrap=True)
     if report is not None:
-        table.add_row("Report", str(report))
-    stdout().print(table)
+        console.print(f"Report: {report}", soft_wrap=True)
     if summary["unknown_account_ticks"]:
         stderr().print(
             f"{summary['unknown_account_ticks']:,} account-ticks were {Status.UNKNOWN.name}: "

@@ -5,18 +5,24 @@ rate = base + slope * |coins|. Source: Deribit, "Linear Perpetual" (BTC: 1 % + 0
 
 import numpy as np
 
-from plimsoll.core import Floats
+from plimsoll.core import Floats, Int32s
+from plimsoll.margin.kernels import size_excess
 
 
 def size_scaled_excess(
-    notional: Floats, price: Floats, base_rate: Floats, slope: Floats, charged: Floats
+    asset: Int32s,
+    notional: Floats,
+    price: Floats,
+    base_rate: Floats,
+    slope: Floats,
+    charged: Floats,
 ) -> Floats:
     """What the size-scaled margin asks beyond ``charged``, in USD >= 0, elementwise.
 
-    ``notional`` and ``charged`` are USD, ``price`` USD per coin, ``slope`` rate per coin.
-    No slope means no size rule and no excess.
+    ``notional`` and ``charged`` are USD, ``price`` USD per coin; ``base_rate`` and ``slope``
+    (rate per coin) have one row per asset, which ``asset`` picks. No slope means no size rule
+    and no excess; the whole rate is at most 1.
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        coins = np.where(notional == 0, 0.0, notional / price)
-        asked = notional * np.minimum(base_rate + slope * coins, 1.0)
-        return np.where((slope == 0) | (notional == 0), 0.0, np.maximum(asked - charged, 0.0))
+    out = np.empty(notional.size)
+    size_excess(asset, base_rate, slope, notional, price, charged, out)
+    return out

@@ -51,10 +51,10 @@ class Params:
     has_rule: Floats
 
 
-def resolve(params: Mapping[str, Any], instruments: InstrumentTable) -> Params:
+def resolve(params: Mapping[str, Any], instruments: InstrumentTable, place: str) -> Params:
     """Parameters of the table, aligned to the assets and instruments of a book."""
     names = instruments.assets.names
-    brackets, place = params["brackets"], "plimsoll.standard params"
+    brackets = params["brackets"]
     fee_rate = params["fee_provision_rate"]
     slopes = [params["size_slopes"].get(name, 0.0) for name in names]
     numbers = [fee_rate, *slopes]
@@ -146,14 +146,17 @@ def _scaled(
     params: Params, tiers: MarginalTiers, exposure: Exposure, side: Floats, charged: Floats
 ) -> Floats:
     under = exposure.layout.group_underlying
-    base, slope = tiers.first_rate[under], params.size_slope[under]
-    return size_scaled_excess(side, exposure.group_price, base, slope, charged)
+    return size_scaled_excess(
+        under, side, exposure.group_price, tiers.first_rate, params.size_slope, charged
+    )
 
 
 def _barred(exposure: Exposure, params: Params) -> Floats:
     """NaN for groups that hold a contract without a rule, else 0."""
     layout = exposure.layout
     barred = np.zeros(layout.group_underlying.size)
+    if not np.isnan(params.has_rule).any():
+        return barred
     unruled = np.isnan(params.has_rule[layout.slot_instrument])
     np.add.at(barred, layout.slot_group[unruled], np.nan)
     # A group emptied of contracts and orders needs no rule.
