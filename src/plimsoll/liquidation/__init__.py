@@ -3,7 +3,7 @@
 Entry points: ``plan`` (one round over all pools in liquidation) and ``settle_fund``.
 Invariants: nothing here changes a book; a pool whose status is UNKNOWN is never touched; every
 event posts both sides, so losses end in the insurance fund or, past it, in the bad debt pool,
-and never in a customer's negative balance.
+and a pool that is taken over ends at zero in every asset, never below.
 """
 
 from plimsoll.liquidation.fund import fund_value, settle_fund

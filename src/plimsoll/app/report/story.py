@@ -11,8 +11,8 @@ from plimsoll.core import Floats, InputError, Int64s, Status
 class Casualty:
     """An account that fell. Amounts in USD; ``deficit`` is what it could not pay, >= 0.
 
-    ``notional`` is the gross value of its positions when it was liquidated, at ``time_ns`` (UTC);
-    ``equity_before`` is that at the start; ``why`` is one sentence.
+    ``notional`` (gross) and ``equity_before`` are those at the start, ``time_ns`` (UTC) is when
+    it was taken over; ``why`` is one sentence.
     """
 
     account: str
