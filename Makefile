@@ -9,6 +9,7 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
+COMPILED := $(VENV)/.kernels-current
 SOURCES := src $(wildcard tools benchmarks)
 
 .DEFAULT_GOAL := help
@@ -18,10 +19,10 @@ SOURCES := src $(wildcard tools benchmarks)
 help: ## Print this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
 
-demo: $(RUNTIME) ## Replay the crash of 10 October 2025 on 10,000 accounts
+demo: $(RUNTIME) $(COMPILED) ## Replay the crash of 10 October 2025 on 10,000 accounts
 	@$(VENV)/bin/plimsoll demo
 
-test: $(DEV) ## Run the tests (WORKERS=2)
+test: $(DEV) $(COMPILED) ## Run the tests (WORKERS=2)
 	@$(PY) -m pytest -q -n $(WORKERS) --dist loadfile
 
 check: $(DEV) ## Hold the house rules: lint, format, types, layers, tidiness
@@ -31,13 +32,13 @@ check: $(DEV) ## Hold the house rules: lint, format, types, layers, tidiness
 	@$(VENV)/bin/lint-imports
 	@$(PY) -m pytest -q tests/test_tidy.py
 
-bench: $(DEV) ## Measure every speed claim beside a named peer
+bench: $(DEV) $(COMPILED) ## Measure every speed claim beside a named peer
 	@$(PY) -m benchmarks
 
-vectors: $(RUNTIME) ## Run test vectors (FILES="a.json b.json")
+vectors: $(RUNTIME) $(COMPILED) ## Run test vectors (FILES="a.json b.json")
 	@$(PY) -m tools.vectors $(FILES)
 
-picture: $(RUNTIME) ## Draw the README's picture again, from the built-in replay
+picture: $(RUNTIME) $(COMPILED) ## Draw the README's picture again, from the built-in replay
 	@$(PY) -m tools.picture
 
 LOCK := $(PY) -m uv --quiet pip compile pyproject.toml --group build --universal \
@@ -67,6 +68,11 @@ $(RUNTIME): requirements.lock pyproject.toml | $(VENV)/bin/pip
 	@echo "installing plimsoll"
 	@$(PIP) install --require-hashes --only-binary :all: -r requirements.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Numba's cache does not see a change in a module that a kernel inlines, so it is dropped.
+$(COMPILED): $(shell find src -name '*.py') | $(VENV)/bin/pip
+	@find src -name '*.nb[ci]' -delete
 	@touch $@
 
 # The development lock holds the runtime lock, so it satisfies both stamps.

@@ -21,6 +21,8 @@ from benchmarks import (
     journal_append,
     lay_out,
     machine,
+    pricing_black,
+    pricing_implied,
     startup,
 )
 from benchmarks.lines import Line, Load
@@ -35,6 +37,8 @@ BENCHMARKS: MappingProxyType[str, Callable[[Load], Iterator[Line]]] = MappingPro
         "apply_trades": apply_trades.measure,
         "journal_append": journal_append.measure,
         "startup": startup.measure,
+        "pricing_black": pricing_black.measure,
+        "pricing_implied": pricing_implied.measure,
     }
 )
 ACCURACY_MAX = 1e-9

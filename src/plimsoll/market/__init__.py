@@ -10,6 +10,7 @@ from plimsoll.market.board import PriceBatch, PriceBoard, SanityRules
 from plimsoll.market.market import Market, Quality
 from plimsoll.market.path import PricePath
 from plimsoll.market.scenarios import ScenarioGrid, product_grid, shock_market
+from plimsoll.market.surface import QuoteFlag, SliceModel, Surface
 
 __all__ = [
     "Market",
@@ -17,8 +18,11 @@ __all__ = [
     "PriceBoard",
     "PricePath",
     "Quality",
+    "QuoteFlag",
     "SanityRules",
     "ScenarioGrid",
+    "SliceModel",
+    "Surface",
     "product_grid",
     "shock_market",
 ]

@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from plimsoll.core import Floats, Int8s, Int64s, format_time
 from plimsoll.instruments import InstrumentTable
+from plimsoll.market.surface import Surface
 
 
 class Quality(IntEnum):
@@ -40,7 +41,7 @@ class Market:
     (its mark price) followed by one per asset (its index price in USD). ``time_ns`` is the
     oldest observation that went into a price. ``implied_vol`` (fraction a year),
     ``forward`` (in quote) have one row per instrument; ``rate`` (continuous, a year) one per
-    asset.
+    asset. ``surfaces`` holds at most one volatility surface per underlying.
     """
 
     instruments: InstrumentTable
@@ -52,6 +53,11 @@ class Market:
     implied_vol: Floats
     forward: Floats
     rate: Floats
+    surfaces: tuple[Surface, ...] = ()
+
+    def surface_of(self, underlying: str) -> Surface | None:
+        """The surface of an underlying (an asset's name), if there is one."""
+        return next((s for s in self.surfaces if s.underlying == underlying), None)
 
     @property
     def mark(self) -> Floats:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from tools.vectors.adapters import sizes, tiers
+from tools.vectors.adapters import options, sizes, tiers
 from tools.vectors.cases import Case
 
 
@@ -14,8 +14,9 @@ class Adapter:
     """Which cases a function answers.
 
     ``party``, ``subject`` and the blank-separated ``inputs`` are patterns as in file names, the
-    first two in lower case. Every input of a case must match a pattern and every pattern an
-    input, so that a case with one more input, which may change its meaning, is not taken.
+    first two in lower case. Every input of a case must match a pattern and every pattern, but
+    one that ends in ``?``, an input, so that a case with one more input, which may change its
+    meaning, is not taken.
     """
 
     party: str
@@ -35,12 +36,14 @@ class Adapter:
 
     def takes(self, case: Case) -> bool:
         """Whether this adapter answers a case."""
-        patterns = self.inputs.split()
+        words = self.inputs.split()
+        patterns = [word.removesuffix("?") for word in words]
+        needed = [word for word in words if not word.endswith("?")]
         return (
             fnmatchcase(case.party.lower(), self.party)
             and fnmatchcase(case.subject.lower(), self.subject)
             and all(any(fnmatchcase(name, p) for p in patterns) for name in case.inputs)
-            and all(any(fnmatchcase(name, p) for name in case.inputs) for p in patterns)
+            and all(any(fnmatchcase(name, p) for name in case.inputs) for p in needed)
         )
 
 
@@ -66,6 +69,17 @@ ADAPTERS = (
         "instrument size_currency im_base mm_base slope_per_coin",
         sizes.inverse_position,
     ),
+    Adapter("", "1-options", "cp? K S q r T vol note?", options.spot_option),
+    Adapter("", "1-options", "F K r T vol", options.forward_option),
+    Adapter("", "1-options", "K delivery premium_btc", options.settled_in_coin),
+    Adapter("", "1-options", "F K T q undiscounted_price", options.implied),
+    Adapter("", "1-options", "a b m rho sigma t", options.jump_wings_of),
+    Adapter("", "1-options", "a b m rho sigma t grid", options.least_density),
+    Adapter("", "1-options", "v psi p", options.symmetric_wings),
+    Adapter("", "1-options", "theta rho eta gamma k", options.power_law_smile),
+    Adapter("", "1-options", "rule dte", options.tenor_multipliers),
+    Adapter("", "1-options", "dte base", options.scaled_shock),
+    Adapter("", "1-options", "I0 basis T Q cont shock", options.shocked_future),
 )
 
 

@@ -113,6 +113,77 @@ def verify(
     run_verify(journal, decide_again, output == Format.JSON)
 
 
+def vol(
+    chain: Annotated[Path, typer.Argument(help="Deribit option chain rows, parquet or csv.")],
+    time: Annotated[
+        str | None, typer.Option(help="When it was taken, if the rows do not tell. Else inferred.")
+    ] = None,
+    snapshot: Annotated[
+        str | None,
+        typer.Option(help="Which one of several: a number from 1, or a time. Else last."),
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="HTML page with plots to write.")] = None,
+    output: FormatOption = Format.TABLE,
+) -> None:
+    """Fit a volatility surface to an option chain: forwards, smiles, residuals, arbitrage.
+
+    For example:
+
+        plimsoll vol chain.csv --time 2024-05-24T19:15:00Z --html surface.html
+
+        plimsoll vol hourly.parquet --snapshot 2026-01-23T12:00:00Z --format json
+    """
+    from plimsoll.app.cli.vol import run_vol
+    from plimsoll.core import parse_time
+
+    time_ns = None if time is None else parse_time(time, "--time")
+    run_vol(chain, time_ns, snapshot, html, output == Format.JSON)
+
+
+def price(
+    symbol: Annotated[
+        str | None, typer.Argument(help="An option, e.g. BTC/USD:BTC-261225-80000-C.")
+    ] = None,
+    forward: Annotated[
+        float | None, typer.Option(help="Forward of the option's expiry. Always needed.")
+    ] = None,
+    vol: Annotated[str | None, typer.Option(help="Volatility a year, e.g. 65% or 0.65.")] = None,
+    price: Annotated[
+        float | None, typer.Option("--price", help="A price, to find its implied vol instead.")
+    ] = None,
+    time: Annotated[
+        str | None, typer.Option(help="Time to expiry: 30d, 12h or 0.25y (of 365 days).")
+    ] = None,
+    as_of: Annotated[
+        str | None, typer.Option(help="Instant of valuation, for a symbol with its expiry.")
+    ] = None,
+    strike: Annotated[float | None, typer.Option(help="Strike, where no symbol is given.")] = None,
+    call: Annotated[
+        bool | None, typer.Option("--call/--put", help="Right, where no symbol is given.")
+    ] = None,
+    rate: Annotated[str, typer.Option(help="Rate a year, continuous, e.g. 4%.")] = "0",
+    coin: Annotated[
+        bool, typer.Option("--coin", help="Prices in coin; inverse symbols are so anyway.")
+    ] = False,
+    tick: Annotated[
+        float | None, typer.Option(help="With --price: its step, for the vol's uncertainty.")
+    ] = None,
+    output: FormatOption = Format.TABLE,
+) -> None:
+    """Value one option with Black-76, or find the vol that a price implies; all Greeks.
+
+    For example:
+
+        plimsoll price BTC/USD:BTC-261225-80000-C --forward 7e4 --vol 65% --as-of 2026-09-01
+
+        plimsoll price --strike 8e4 --put --forward 7e4 --time 90d --price 12000 --tick 5
+    """
+    from plimsoll.app.cli.price import PriceRequest, run_price
+
+    request = PriceRequest(symbol, forward, vol, price, time, as_of, strike, call, rate, coin, tick)
+    run_price(request, output == Format.JSON)
+
+
 def models(output: FormatOption = Format.TABLE) -> None:
     """List margin models, the tables in force and what no source confirms in them."""
     from plimsoll.app.cli.models import run_models
@@ -159,7 +230,7 @@ def build_app() -> typer.Typer:
     )
     books = typer.Typer(help="Make books of accounts.", no_args_is_help=True)
     books.command("generate")(book_generate)
-    for command in (margin, replay, verify, models, demo):
+    for command in (margin, replay, verify, vol, price, models, demo):
         app.command()(command)
     app.add_typer(books, name="book")
     return app
