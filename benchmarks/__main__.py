@@ -23,6 +23,7 @@ from benchmarks import (
     machine,
     pricing_black,
     pricing_implied,
+    pricing_surface,
     startup,
 )
 from benchmarks.lines import Line, Load
@@ -39,6 +40,7 @@ BENCHMARKS: MappingProxyType[str, Callable[[Load], Iterator[Line]]] = MappingPro
         "startup": startup.measure,
         "pricing_black": pricing_black.measure,
         "pricing_implied": pricing_implied.measure,
+        "pricing_surface": pricing_surface.measure,
     }
 )
 ACCURACY_MAX = 1e-9

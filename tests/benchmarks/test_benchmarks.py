@@ -21,6 +21,7 @@ WITHOUT_FIGURES = {
     "startup.help",
     "startup.margin",
     "pricing_black.multiply_add",
+    "pricing_surface.660_quotes",
 }
 
 

@@ -58,7 +58,7 @@ def test_marks_of_eth_invert_to_their_vols() -> None:
     out_of_money = np.where(quotes.is_call, quotes.strike >= forward, quotes.strike < forward)
     priced = out_of_money & (implied.status == PriceStatus.OK)
     difference = np.abs(implied.vol - quotes.vol)
-    # The rest are marked at no more than their rounding: zero or below the tick.
+    # The rest are marked at zero, which says nothing of a vol.
     assert np.mean(priced[out_of_money]) > 0.98
     assert np.median(difference[priced]) < 0.0005
     # The forward itself comes from rounded marks by parity; it adds a few hundredths of a point.

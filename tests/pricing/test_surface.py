@@ -1,6 +1,5 @@
 """Forwards, clean quotes, and surfaces fitted to real and to hostile chains."""
 
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -428,17 +427,6 @@ def test_clean_chains_fit_much_better(name, bound, shared_data):
     _, fit = fit_named(name, shared_data)
     assert fit.surface.rmse.max() * 100 < bound
     assert fit.surface.flag_counts.sum() == fit.flag.size
-
-
-def test_an_hourly_chain_fits_in_a_second(shared_data):
-    quotes, time_ns = load_chain(BTC_2026_HOURLY, shared_data)
-    assert quotes.strike.size > 600
-    taken = []
-    for _ in range(3):
-        start = time.perf_counter()
-        fit_chain("BTC", time_ns, quotes, none_stale(quotes), QuoteRules())
-        taken.append(time.perf_counter() - start)
-    assert min(taken) < 1.0
 
 
 def test_fit_finds_the_surface_that_made_the_quotes():
