@@ -11,6 +11,7 @@ from plimsoll.pricing.svi import (
     SliceShape,
     calendar_gap,
     density_factor,
+    least_density,
     slice_shape,
     wing_slopes,
 )
@@ -65,14 +66,13 @@ def scan_surface(surface: Surface, points: int, deviations: float) -> ArbitrageR
     """Scan every slice, every interval between slices and every pair of neighbours.
 
     The grid has ``points`` points to ±``deviations`` at-the-money standard deviations of each
-    slice (of the later one for pairs). Wings are judged in the limit, so a calendar crossing
-    beyond the grid is found too.
+    slice (of the later one for pairs), and more where a slice's density is least. Wings are
+    judged in the limit, so a calendar crossing beyond the grid is found too.
     """
     raw = surface.raw
     k = moneyness_grid(raw, points, deviations)
     g = density_factor(k, slice_shape(raw[:, None, :], k))
-    lowest = np.argmin(np.where(np.isnan(g), -np.inf, g), axis=1)
-    rows = np.arange(len(raw))
+    density_min, density_min_k = least_density(raw, k)
     gap = calendar_gap(raw[:-1, None, :], raw[1:, None, :], k[1:])
     between = _density_between(surface, k[1:])
     slopes = wing_slopes(raw)
@@ -80,12 +80,12 @@ def scan_surface(surface: Surface, points: int, deviations: float) -> ArbitrageR
     # The later slice's wings must not be flatter: the nearer one would pass it further out.
     too_steep[1:] += (slopes[1:] < slopes[:-1] * (1.0 - ROUNDING)).sum(axis=1)
     return ArbitrageReport(
-        density_min=g[rows, lowest],
-        density_min_k=k[rows, lowest],
+        density_min=density_min,
+        density_min_k=density_min_k,
         density_min_between=between.min(axis=(0, 2)),
         calendar_gap_min=gap.min(axis=1),
         wing_slope_max=slopes.max(axis=1),
-        butterfly_violations=(~(g >= 0)).sum(axis=1),
+        butterfly_violations=np.maximum((~(g >= 0)).sum(axis=1), ~(density_min >= 0)),
         between_violations=(~(between >= 0)).sum(axis=(0, 2)),
         calendar_violations=(~(gap >= -ROUNDING)).sum(axis=1),
         wing_violations=too_steep,

@@ -31,6 +31,11 @@ SETTLED = 1e-5
 REACH = 6.0
 PENALTY_POINTS = 61
 CHECK_POINTS = 1201
+# Where a dip of the density may hide between points of a grid: how often, around how many of the
+# lowest points, and how finely it is looked for.
+ZOOMS_DENSITY = 2
+DIPS = 6
+DIP_POINTS = 33
 DENSITY_MARGIN = 2e-3
 CALENDAR_MARGIN = 1e-3
 CALENDAR_CHECK = 3e-4
@@ -84,6 +89,30 @@ def density_factor(k: Floats, shape: SliceShape) -> Floats:
         lead = 1.0 - k * slope / (2.0 * w)
         g = lead * lead - slope * slope / 4.0 * (1.0 / w + 0.25) + curvature / 2.0
     return np.where(w > 0, g, np.nan)
+
+
+def least_density(raw: Floats, k: Floats) -> tuple[Floats, Floats]:
+    """The least g of each slice, raw [slices, 5], and its log-moneyness, [slices] each.
+
+    ``k`` is [slices, points], rising. A grid alone can step over a narrow dip, so the lowest
+    points' neighbourhoods are searched again on a finer one, ``ZOOMS_DENSITY`` times. NaN
+    counts as least.
+    """
+    for _ in range(ZOOMS_DENSITY):
+        g = _sinking(density_factor(k, slice_shape(raw[:, None, :], k)))
+        lowest = np.argpartition(g, min(DIPS, g.shape[1] - 1) - 1, axis=1)[:, :DIPS]
+        low = np.take_along_axis(k, np.maximum(lowest - 1, 0), axis=1)
+        high = np.take_along_axis(k, np.minimum(lowest + 1, k.shape[1] - 1), axis=1)
+        share = np.linspace(0.0, 1.0, DIP_POINTS)
+        finer = low[..., None] + (high - low)[..., None] * share
+        k = np.sort(finer.reshape(len(raw), -1), axis=1)
+    g = density_factor(k, slice_shape(raw[:, None, :], k))
+    at = np.argmin(_sinking(g), axis=1)[:, None]
+    return np.take_along_axis(g, at, axis=1)[:, 0], np.take_along_axis(k, at, axis=1)[:, 0]
+
+
+def _sinking(g: Floats) -> Floats:
+    return np.where(np.isnan(g), -np.inf, g)
 
 
 def wing_slopes(raw: Floats) -> Floats:
@@ -242,7 +271,7 @@ def _frame(corridor: Corridor) -> _Frame:
     return _Frame(
         corridor=corridor,
         scale=np.array([theta, deviation, 1.0, deviation, deviation]),
-        check_grid=np.concatenate([inner, np.linspace(-reach, reach, CHECK_POINTS // 3)]),
+        check_grid=np.sort(np.concatenate([inner, np.linspace(-reach, reach, CHECK_POINTS // 3)])),
         penalty_grid=penalty_grid,
         floor=svi_total_variance(corridor.near, penalty_grid),
         ceiling=svi_total_variance(corridor.far, penalty_grid),
@@ -393,10 +422,10 @@ def _is_free(raw: Floats, frame: _Frame) -> Bools:
     """Whether each slice [slices, 5] passes on the finer grid and in the wings."""
     k, slices = frame.check_grid, raw[:, None, :]
     slopes = wing_slopes(raw)
-    density = density_factor(k, slice_shape(slices, k))
+    density, _ = least_density(raw, np.broadcast_to(k, (len(raw), k.size)))
     return np.asarray(
         np.all((slopes >= frame.slope_min) & (slopes <= frame.slope_max), axis=1)
-        & np.all(density >= 0.0, axis=1)
+        & (density >= 0.0)
         & np.all(calendar_gap(frame.corridor.near, slices, k) >= CALENDAR_CHECK, axis=1)
         & np.all(calendar_gap(slices, frame.corridor.far, k) >= CALENDAR_CHECK, axis=1)
     )
