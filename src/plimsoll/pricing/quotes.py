@@ -6,6 +6,8 @@ import numpy as np
 
 from plimsoll.core import NS_PER_SECOND, Bools, Floats, Int8s, Int64s
 from plimsoll.market.surface import QuoteFlag, years_between
+from plimsoll.pricing.black import greeks
+from plimsoll.pricing.implied import half_tick_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +67,8 @@ def half_tick_vol_error(quotes: OptionQuotes, time_ns: int, forward: Floats) -> 
     ``forward`` per quote. Vega per 1.00 of vol is forward n(d1) sqrt(T), in coin n(d1) sqrt(T).
     """
     time = years_between(time_ns, quotes.expiry_ns)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        deviation = quotes.vol * np.sqrt(time)
-        d1 = np.log(forward / quotes.strike) / deviation + 0.5 * deviation
-        vega = np.exp(-0.5 * d1 * d1) / np.sqrt(2.0 * np.pi) * np.sqrt(time)
-        unit = 1.0 if quotes.inverse else forward
-        return np.asarray(quotes.tick / (2.0 * vega * unit))
+    vega = greeks(forward, quotes.strike, time, quotes.vol, quotes.is_call).vega
+    return half_tick_error(vega / forward if quotes.inverse else vega, quotes.tick)
 
 
 def flag_quotes(

@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from rich.box import SIMPLE_HEAD
@@ -56,6 +56,15 @@ def new_table(title: str | None, columns: Sequence[str], texts: int = 1) -> Tabl
     )
     for number, column in enumerate(columns):
         table.add_column(column, justify="left" if number < texts else "right", overflow="fold")
+    return table
+
+
+def pairs_table(title: str, rows: Iterable[tuple[str, str]], texts: int) -> Table:
+    """A table of labels and values without a header; ``texts`` 2 aligns values as words."""
+    table = new_table(title, ("", ""), texts)
+    table.show_header = False
+    for label, value in rows:
+        table.add_row(label, value)
     return table
 
 

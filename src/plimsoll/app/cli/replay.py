@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from plimsoll.app.cli.render import new_table, print_json, stderr, stdout
+from plimsoll.app.cli.render import pairs_table, print_json, stderr, stdout
 from plimsoll.app.feed import known_part
 from plimsoll.app.replay import (
     MODEL,
@@ -92,9 +92,7 @@ def run_book_generate(accounts: int, seed: int, journal: Path | None, as_json: b
     if as_json:
         print_json(summary)
         return
-    table = new_table(f"Generated book, seed {seed}", ("", ""), texts=1)
-    table.show_header = False
-    for label, value in (
+    rows = (
         ("Accounts", f"{summary.accounts:,}"),
         ("Positions", f"{summary.positions:,}"),
         ("Open orders", f"{summary.orders:,}"),
@@ -102,9 +100,8 @@ def run_book_generate(accounts: int, seed: int, journal: Path | None, as_json: b
         ("Long share of notional", f"{summary.long_share:.1%}"),
         ("Held by the largest 1 % of accounts", f"{summary.top_percent_share:.1%}"),
         ("Median leverage", f"{summary.leverage_median:.2f}x"),
-    ):
-        table.add_row(label, value)
-    stdout().print(table)
+    )
+    stdout().print(pairs_table(f"Generated book, seed {seed}", rows, texts=1))
     if journal is not None:
         stdout().print(f"Written to {journal}; check it with: plimsoll verify {journal}")
 
@@ -164,12 +161,9 @@ def _write_report(result: ReplayResult, report: Path) -> None:
 def _print_summary(summary: dict[str, object], journal: Path, report: Path | None) -> None:
     from plimsoll.app.story import LABELS, format_figure
 
-    table = new_table(f"Replay, {summary['from']} to {summary['to']}", ("", ""), texts=1)
-    table.show_header = False
-    for name, label in LABELS.items():
-        table.add_row(label, format_figure(name, summary[name]))
+    rows = ((label, format_figure(name, summary[name])) for name, label in LABELS.items())
     console = stdout()
-    console.print(table)
+    console.print(pairs_table(f"Replay, {summary['from']} to {summary['to']}", rows, texts=1))
     # Outside the table, so that no path is broken over lines.
     console.print(f"Journal: {journal}", soft_wrap=True)
     if report is not None:

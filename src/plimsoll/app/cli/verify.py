@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from plimsoll.app.cli.render import new_table, print_json, stderr, stdout
+from plimsoll.app.cli.render import pairs_table, print_json, stderr, stdout
 from plimsoll.engine import verify_journal
 
 
@@ -20,10 +20,8 @@ def run_verify(path: Path, decide_again: bool, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    table = new_table(f"{path}: verified", ("", ""), texts=2)
-    table.show_header = False
     again = found.decisions_reproduced
-    for label, value in (
+    rows = (
         ("records, each hash checked", f"{found.records:,}"),
         ("events folded", f"{found.events:,}"),
         ("decisions made again", "not asked for" if again is None else f"{again:,}, all equal"),
@@ -31,6 +29,5 @@ def run_verify(path: Path, decide_again: bool, as_json: bool) -> None:
         ("closed in order", "yes" if found.is_sealed else "NO: it ends without a seal"),
         ("journal hash", found.journal_hash),
         ("state hash", found.state_hash),
-    ):
-        table.add_row(label, value)
-    stdout().print(table)
+    )
+    stdout().print(pairs_table(f"{path}: verified", rows, texts=2))

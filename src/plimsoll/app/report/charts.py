@@ -20,11 +20,11 @@ from plimsoll.app.report.style import (
     ASSETS_MAX,
     BEFORE,
     FUND,
-    GRID,
     INK,
     MUTED,
     STATUS_COLOURS,
     SymbolStyle,
+    dress_figure,
     style_symbols,
 )
 from plimsoll.app.report.text import format_minute, format_usd
@@ -35,7 +35,6 @@ RATIO_MAX = 1.5
 
 _RATIO_STEP = 0.05
 _NS_PER_MS = 1_000_000
-_FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 _MONEY_AXIS = (
     ("tickprefix", "$"),
     ("exponentformat", "B"),
@@ -222,7 +221,8 @@ def _draw_ratios(story: ReplayStory) -> Chart:
         annotation={"text": "1 = liquidation", "yanchor": "bottom", "y": 1.0},
         annotation_position="top",
     )
-    _dress(figure, 340)
+    dress_figure(figure, 340)
+    figure.update_layout(legend_traceorder="normal")
     ticks = np.arange(0.0, RATIO_MAX, 0.25)
     figure.update_layout(barmode="overlay", bargap=0)
     figure.update_xaxes(
@@ -296,7 +296,8 @@ def _time_figure(story: ReplayStory, row_heights: tuple[float, ...], height: int
         row_heights=list(row_heights),
         vertical_spacing=0.09,
     )
-    _dress(figure, height)
+    dress_figure(figure, height)
+    figure.update_layout(legend_traceorder="normal")
     bars = gather_ticks(story.time_ns, BAR_NS_MIN)
     span_ns = np.array([bars.start_ns[0], bars.start_ns[-1] + bars.width_ns])
     figure.update_xaxes(
@@ -311,22 +312,3 @@ def _time_figure(story: ReplayStory, row_heights: tuple[float, ...], height: int
     )
     figure.update_xaxes(title_text="time (UTC)", title_standoff=22, row=len(row_heights))
     return figure
-
-
-def _dress(figure: Any, height: int) -> None:
-    figure.update_layout(
-        template="none",
-        height=height,
-        margin={"l": 84, "r": 16, "t": 34, "b": 66},
-        font={"family": _FONT, "size": 13, "color": INK},
-        hovermode="x unified",
-        hoverlabel={"bgcolor": "white", "bordercolor": GRID},
-        legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "traceorder": "normal"},
-        showlegend=True,
-        paper_bgcolor="white",
-        plot_bgcolor="white",
-    )
-    figure.update_xaxes(gridcolor=GRID, linecolor=MUTED, ticks="outside", tickcolor=MUTED)
-    figure.update_yaxes(gridcolor=GRID, zerolinecolor=GRID)
-    for update_axes in (figure.update_xaxes, figure.update_yaxes):
-        update_axes(title_font={"size": 13, "color": MUTED})

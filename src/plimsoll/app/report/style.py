@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from plimsoll.app.report.story import ReplayStory
 from plimsoll.core import Status
 
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 INK = "#1b2330"
 MUTED = "#5b6675"
 GRID = "#e6e9ee"
@@ -74,3 +76,23 @@ def _named_assets(assets: tuple[str, ...], story: ReplayStory) -> tuple[str, ...
     ]
     largest = np.argsort(-np.array(totals), kind="stable")[:ASSETS_MAX]
     return tuple(distinct[row] for row in largest)
+
+
+def dress_figure(figure: Any, height: int) -> None:
+    """Give a plotly figure the page's look: font, margins, legend, grid."""
+    figure.update_layout(
+        template="none",
+        height=height,
+        margin={"l": 84, "r": 16, "t": 34, "b": 66},
+        font={"family": FONT, "size": 13, "color": INK},
+        hovermode="x unified",
+        hoverlabel={"bgcolor": "white", "bordercolor": GRID},
+        legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom"},
+        showlegend=True,
+        paper_bgcolor="white",
+        plot_bgcolor="white",
+    )
+    figure.update_xaxes(gridcolor=GRID, linecolor=MUTED, ticks="outside", tickcolor=MUTED)
+    figure.update_yaxes(gridcolor=GRID, zerolinecolor=GRID)
+    for update_axes in (figure.update_xaxes, figure.update_yaxes):
+        update_axes(title_font={"size": 13, "color": MUTED})

@@ -9,12 +9,11 @@ from plotly.colors import sample_colorscale
 from plotly.subplots import make_subplots
 
 from plimsoll.app.report.charts import Chart
-from plimsoll.app.report.style import GRID, INK, MUTED
+from plimsoll.app.report.style import INK, MUTED, dress_figure
 from plimsoll.app.vol import DAYS_PER_YEAR, ExpiryFigures, FittedChain, vol_points
 from plimsoll.core import Bools, Floats, format_time
 from plimsoll.market.surface import QuoteFlag, svi_total_variance
 
-_FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 _FIT, _QUOTE, _SPREAD, _DROPPED = "#d55e00", "#0072b2", "#9db4c8", "#8f98a5"
 # Near to far expiries, dark to light, and still dark enough for white paper.
 _NEAR_TO_FAR = ("#2d1160", "#3b528b", "#21918c", "#5ab55a", "#c9a800")
@@ -54,7 +53,7 @@ def _draw_smiles(fitted: FittedChain, rows: tuple[ExpiryFigures, ...]) -> Chart:
         vertical_spacing=68 / height,
         horizontal_spacing=0.055,
     )
-    _dress(figure, height)
+    dress_figure(figure, height)
     figure.update_annotations(font={"size": 12.5, "color": INK}, yshift=2)
     for i, row in enumerate(rows):
         _draw_panel(figure, i, fitted, row)
@@ -143,7 +142,7 @@ def _draw_spreads(figure: Any, at: Any, bars: tuple[Floats, Floats], first: bool
 
 def _draw_terms(rows: tuple[ExpiryFigures, ...]) -> Chart:
     figure = make_subplots(cols=2, horizontal_spacing=0.09)
-    _dress(figure, 340)
+    dress_figure(figure, 340)
     days = [row.days for row in rows]
     at_money = np.array([row.at_money for row in rows])
     reversal = np.array([row.risk_reversal for row in rows])
@@ -172,7 +171,7 @@ def _draw_terms(rows: tuple[ExpiryFigures, ...]) -> Chart:
 def _draw_surface(fitted: FittedChain, rows: tuple[ExpiryFigures, ...]) -> Chart:
     surface, fit = fitted.fit.surface, fitted.fit
     figure = go.Figure()
-    _dress(figure, 470)
+    dress_figure(figure, 470)
     time = np.geomspace(surface.time[0], surface.time[-1], _POINTS)
     zero = np.zeros(_POINTS)
     width = np.sqrt(surface.total_variance(time, zero))
@@ -212,7 +211,7 @@ def _draw_surface(fitted: FittedChain, rows: tuple[ExpiryFigures, ...]) -> Chart
 def _draw_variance(fitted: FittedChain, rows: tuple[ExpiryFigures, ...]) -> Chart:
     surface = fitted.fit.surface
     figure = go.Figure()
-    _dress(figure, 470)
+    dress_figure(figure, 470)
     colours = _expiry_colours(len(rows))
     for row, colour in zip(rows, colours, strict=True):
         raw, time = surface.raw[row.row], surface.time[row.row]
@@ -246,7 +245,7 @@ def _draw_variance(fitted: FittedChain, rows: tuple[ExpiryFigures, ...]) -> Char
 def _draw_residuals(fitted: FittedChain, rows: tuple[ExpiryFigures, ...]) -> Chart:
     surface, fit, quotes = fitted.fit.surface, fitted.fit, fitted.chain.quotes
     figure = go.Figure()
-    _dress(figure, 400)
+    dress_figure(figure, 400)
     figure.add_shape(type="rect", x0=-_NEAR_DEVIATIONS, x1=_NEAR_DEVIATIONS, y0=-1, y1=1,
                      fillcolor="#eef3f8", line={"width": 0}, layer="below")  # fmt: skip
     errors = []
@@ -290,22 +289,3 @@ def _log_days(update_axes: Any, days: list[float]) -> None:
     ticks = [0.25, 0.5, 1, 2, 3, 7, 14, 30, 60, 90, 180, 365, 730]
     span = [math.log10(days[0] * 0.9), math.log10(days[-1] * 1.1)]
     update_axes(type="log", tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks], range=span)
-
-
-def _dress(figure: Any, height: int) -> None:
-    figure.update_layout(
-        template="none",
-        height=height,
-        margin={"l": 84, "r": 16, "t": 34, "b": 66},
-        font={"family": _FONT, "size": 13, "color": INK},
-        hovermode="x unified",
-        hoverlabel={"bgcolor": "white", "bordercolor": GRID},
-        legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom"},
-        showlegend=True,
-        paper_bgcolor="white",
-        plot_bgcolor="white",
-    )
-    figure.update_xaxes(gridcolor=GRID, linecolor=MUTED, ticks="outside", tickcolor=MUTED)
-    figure.update_yaxes(gridcolor=GRID, zerolinecolor=GRID)
-    for update_axes in (figure.update_xaxes, figure.update_yaxes):
-        update_axes(title_font={"size": 13, "color": MUTED})
