@@ -289,7 +289,7 @@ accounts:
       - {symbol: ETH/USDT, side: sell, quantity: 0.25, price: 4000}
     params: {b: 0.50, a: {y: 3.0, x: [1, "t", null, true]}}
   - id: desk-2
-    model: other
+    params: {c: 1}
     positions:
       - {symbol: BTC/USDT:USDT, quantity: 0.001, entry_price: 99999,
          margin_mode: isolated, isolated_margin: 7}
@@ -412,7 +412,7 @@ def test_overrides_are_canonical():
     text = '{"a":{"x":[1,"t",null,true],"y":3},"b":0.5}'
     assert book.models == (
         ModelChoice("plimsoll.standard", text),
-        ModelChoice("other"),
+        ModelChoice("plimsoll.standard", '{"c":1}'),
         ModelChoice("plimsoll.standard"),
     )
     assert book.account_model.tolist() == [0, 1, 2]

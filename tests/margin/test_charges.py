@@ -374,7 +374,7 @@ def test_margin_ratio_at_its_edges() -> None:
             "0.01",
             "the model has no rule for the option BTC/USD:BTC-261225-80000-C",
         ),
-        ("MOON/USDT:USDT", "1", "the model's table has no brackets for one of: MOON"),
+        ("MOON/USDT:USDT", "1", "the model's table has no parameters for one of: MOON"),
     ],
 )
 @pytest.mark.parametrize("how", ["held", "ordered"])

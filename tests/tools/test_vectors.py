@@ -14,6 +14,21 @@ import pytest
 
 from plimsoll.core import InputError
 from tests.conftest import REPOSITORY
+from tests.tools.answered import (
+    binance,
+    bitmex,
+    bybit,
+    deribit,
+    hyperliquid,
+    kraken,
+    okx,
+    options,
+    others,
+    paradex,
+    references,
+)
+from tests.tools.answered.binance import STEP
+from tests.tools.answered.cases import CLOSE, venue_case
 from tools.vectors.__main__ import main
 from tools.vectors.adapters import ADAPTERS, Adapter, find_adapter
 from tools.vectors.cases import Case, Tolerance, parse_tolerance, read_file
@@ -21,18 +36,6 @@ from tools.vectors.compare import compare
 from tools.vectors.run import Outcome, run_case
 
 EXACT = Tolerance(0.0, is_relative=False)
-CLOSE = {"kind": "abs", "value": 1e-9}
-
-# Binance FAQ, maintenance amount of COIN-M contracts, 5 February 2021: that of level 5 of BTCUSD
-# is 50 * (5 % - 2.5 %) + 0.56.
-STEP = {
-    "venue": "Binance",
-    "model": "maintenance amount recursion COIN-M",
-    "id": "own-step",
-    "inputs": {"floor_btc": 50, "mmr_n": 0.05, "mmr_prev": 0.025, "cum_prev": 0.56},
-    "expected": {"cum_btc": 1.81},
-    "tolerance": CLOSE,
-}
 UNMODELLED = {
     "venue": "Binance",
     "model": "USD-M liquidation price",
@@ -43,154 +46,15 @@ UNMODELLED = {
 }
 
 
-def venue_case(
-    venue: str, model: str, inputs: dict[str, Any], expected: Any, **more: Any
-) -> dict[str, Any]:
-    named = {"venue": venue, "model": model, "id": f"own-{venue}-{model}".lower()}
-    return {**named, "inputs": inputs, "expected": expected, "tolerance": CLOSE, **more}
-
-
-def option_case(
-    name: str, inputs: dict[str, Any], expected: Any, tolerance: float = 1e-4
-) -> dict[str, Any]:
-    topic = {"topic": "1-options", "id": name, "inputs": inputs}
-    return {**topic, "expected": expected, "tolerance": tolerance}
-
-
-VOGT = {"a": -0.041, "b": 0.1331, "m": 0.3586, "rho": 0.306, "sigma": 0.4153, "t": 1}
-
 # One case per adapter; figures published where named, or by hand from the rule stated there.
 ANSWERED = {
-    "next_constant": STEP,
-    # By hand from the same rule: 5 * (0.5 % - 0.4 %) from 5 BTC on.
-    "constant_at": venue_case(
-        "Binance",
-        "COIN-M maintenance amount chain",
-        {"floors_btc": [0, 5, 10], "mmr": [0.004, 0.005, 0.01], "position_btc": 7},
-        {"maintenance_amount_btc": 0.005, "mmr": 0.005},
-    ),
-    # Binance, GET /fapi/v1/leverageBracket, BTCUSDT in 2021: cum 50, 1,300 and 16,300.
-    "constants_by_level": venue_case(
-        "Binance",
-        "BTCUSDT bracket chain",
-        {"floors_mmr": [[0, 0.004], [50000, 0.005], [250000, 0.01], [1000000, 0.025]]},
-        {"cum_level2": 50, "cum_level3": 1300, "cum_level4": 16300},
-    ),
-    # The same brackets; by hand 50,000 * 0.4 % + 50,000 * 0.5 % at 100,000.
-    "bracket_table": venue_case(
-        "Binance",
-        "leverage bracket table",
-        {
-            "columns": ["notionalFloor", "notionalCap", "maxLeverage", "mmr"],
-            "rows": [
-                [0, 50000, 125, 0.004],
-                [50000, 250000, 100, 0.005],
-                [250000, 1000000, 50, 0.01],
-            ],
-        },
-        {"cum": [0, 50, 1300]},
-        derived_not_published={"mm_at_notional": {"100000": 450}},
-    ),
-    # Bybit, GET /v5/market/risk-limit, the first tiers of BTCPERP in December 2025.
-    "deductions": venue_case(
-        "Bybit",
-        "risk-limit table",
-        {"caps": [100000, 1000000, 2000000], "mmr": [0.004, 0.005, 0.0067]},
-        {"mm_deduction": [0, 100, 1800]},
-    ),
-    # Bybit help centre, the tiers of its example XYZUSDT; by hand 1,000 * 2 % + 500 * 2.5 %.
-    "tiered_position": venue_case(
-        "Bybit",
-        "tiered maintenance margin",
-        {"tiers": [[1000, 0.02], [2000, 0.025]], "qty": -100, "entry": 15, "leverage": 10},
-        {"position_value": 1500, "maintenance_margin": 32.5, "initial_margin": 150},
-    ),
-    # OKX, GET /api/v5/public/discount-rate-interest-free-quota, the documentation's sample: 20 BTC
-    # at 98 %, the next 5 at 97.75 %.
-    "discounted_asset": venue_case(
-        "OKX",
-        "discount rate, tiered",
-        {"amount": 24, "price": 50000, "tiers": [[20, 0.98], [25, 0.9775], [None, 0.975]]},
-        {"discounted": 50000 * (20 * 0.98 + 4 * 0.9775)},
-    ),
-    # Deribit support, "Linear Perpetual": 1 % + 0.005 % per BTC, so 40 BTC pay 1.2 %.
-    "linear_maintenance": venue_case(
-        "Deribit",
-        "standard margin linear perpetual MM",
-        {
-            "base_rate": 0.01,
-            "slope_per_coin": 5e-5,
-            "position_coin": 40,
-            "index_price": 50000,
-        },
-        {"rate": 0.012, "margin_base": 0.48, "margin_usdc": 24000},
-    ),
-    # By hand with the rates that Deribit's responses for BTC-PERPETUAL show: 2 % and 1 %, both
-    # + 0.005 % per BTC.
-    "inverse_position": venue_case(
-        "Deribit",
-        "standard margin, inverse future/perpetual position",
-        {
-            "instrument": "BTC-PERPETUAL",
-            "size_currency": -10,
-            "im_base": 0.02,
-            "mm_base": 0.01,
-            "slope_per_coin": 5e-5,
-        },
-        {"initial_margin": 0.205, "maintenance_margin": 0.105},
-    ),
-    # Haug (2007), 1.1.1: call on a stock, 2.1334; gamma and theta are checked in the room's tests.
-    "spot_option": option_case(
-        "haug", {"cp": 1, "K": 65, "S": 60, "q": 0, "r": 0.08, "T": "1/4", "vol": 0.3}, 2.1334
-    ),
-    # Haug (2007), 2.1.1: delta of options on a future.
-    "forward_option": option_case(
-        "delta",
-        {"K": 100, "F": 105, "r": 0.1, "T": 0.5, "vol": 0.36},
-        {"call": 0.5946, "put": -0.3566},
-    ),
-    # Deribit support, "Inverse Options": a call at 100,000 settled at 125,000 pays 0.2 BTC.
-    "settled_in_coin": option_case(
-        "settled",
-        {"K": 100000, "delivery": 125000, "premium_btc": 0.05},
-        {"payoff_usd": 25000, "payoff_btc": 0.2, "pnl_btc": 0.15},
-        1e-9,
-    ),
-    # At the money, value / F = 2 N(vol sqrt(T) / 2) - 1, so 7.965567 stands for 20 % over a year.
-    "implied": option_case(
-        "round trip",
-        {"F": 100, "K": 100, "T": 1, "q": -1, "undiscounted_price": 7.965567455405804},
-        0.2,
-        1e-12,
-    ),
-    # Gatheral & Jacquier (2014), examples 3.1 and 5.1: the smile of Axel Vogt.
-    "jump_wings_of": option_case(
-        "vogt", VOGT, {"v": 0.01742625, "psi": -0.1752111, "p": 0.6997381, "c": 1.316798}, 1e-6
-    ),
-    "least_density": option_case(
-        "vogt", {**VOGT, "grid": "[-3,3] step 1e-5"}, {"min_g": -0.0328636}, 2e-5
-    ),
-    "symmetric_wings": option_case(
-        "vogt", {"v": 0.01742625, "psi": -0.1752111, "p": 0.6997381}, {"c0": 0.3493158}, 5e-7
-    ),
-    # At the money total variance is theta, whatever the rest.
-    "power_law_smile": option_case(
-        "at the money", {"theta": 0.04, "rho": -0.7, "eta": 1, "gamma": 0.5, "k": [0]}, [0.04], 1e-9
-    ),
-    # By hand: (30 / 30)^p = 1 and (30 / 15)^0.30.
-    "tenor_multipliers": option_case(
-        "tenors", {"rule": "(30/max(1,DTE))^p", "dte": [30, 15]}, [1, 2**0.3], 1e-9
-    ),
-    # deribit.com, portfolio margin: (30/15)^0.30 * 38 % = 46.78 %.
-    "scaled_shock": option_case("15 days", {"dte": 15, "base": 0.38}, 0.4678),
-    # By hand, without basis.
-    "shocked_future": option_case(
-        "future",
-        {"I0": 2000, "basis": 0, "T": "20/365", "Q": 10, "cont": 0.006, "shock": -0.15},
-        {"F": 2000, "contingency": 120, "pnl": -3000},
-        1e-9,
-    ),
-}
+    name: case
+    for party in (
+        binance, bitmex, bybit, deribit, hyperliquid, kraken, okx, options, others, paradex,
+        references,
+    )
+    for name, case in party.ANSWERED.items()
+}  # fmt: skip
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, final
 
 import numpy as np
 
@@ -33,9 +33,11 @@ from plimsoll.ledger import (
     apply,
     trade_values,
 )
+from plimsoll.margin import find_model, takes_parameter
 from plimsoll.market import Market, PriceBatch, PriceBoard, SanityRules
 
 SOURCE = "document"
+LEVERAGE = "leverage"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +58,26 @@ def build_portfolio(document: PortfolioDocument) -> Portfolio:
     check_document(document)
     listing = list_instruments(document)
     table = build_table(document, listing)
-    choices = [_model_choice(account) for account in document.accounts]
+    as_of_ns = instant(document.as_of, "as_of")
+    choices = [
+        _model_choice(account, as_of_ns, f"accounts[{k}]")
+        for k, account in enumerate(document.accounts)
+    ]
     models = tuple(dict.fromkeys(choices))
     batch = _batch(document, listing, table, [models.index(choice) for choice in choices])
     return Portfolio(apply(Book.empty(table, models), batch), _market(document, listing, table))
 
 
-def _model_choice(account: AccountDocument) -> ModelChoice:
-    overrides = json.dumps(_json_ready(account.params), sort_keys=True, separators=(",", ":"))
+def _model_choice(account: AccountDocument, as_of_ns: int, place: str) -> ModelChoice:
+    """The model with its overrides; the leverage stated beside positions is one of them."""
+    params = dict(account.params)
+    selected = {p.symbol: p.leverage for p in account.positions if p.leverage is not None}
+    if selected and takes_parameter(account.model, LEVERAGE, as_of_ns, f"{place}.model"):
+        stated = params.get(LEVERAGE, {})
+        # The selection is the symbol's, whichever leg it is read from.
+        read = {symbol.partition("#")[0]: leverage for symbol, leverage in selected.items()}
+        params[LEVERAGE] = {**read, **stated} if isinstance(stated, Mapping) else stated
+    overrides = json.dumps(_json_ready(params), sort_keys=True, separators=(",", ":"))
     return ModelChoice(account.model, overrides)
 
 
@@ -98,47 +112,78 @@ class _Order(NamedTuple):
     is_reduce_only: bool
 
 
+@dataclass(slots=True)
+@final
+class _Pools:
+    """Numbers the pools of accounts: all cross pools first, then the others as they come."""
+
+    accounts: int
+    owners: list[int]
+
+    def add(self, account: int) -> int:
+        self.owners.append(account)
+        return len(SystemPool) + self.accounts + len(self.owners) - 1
+
+
 def _batch(
     document: PortfolioDocument, listing: Listing, table: InstrumentTable, models: list[int]
 ) -> EventBatch:
     """The one batch that brings an empty book to what the document says."""
-    count = len(document.accounts)
-    owners: list[int] = []
+    numbered = _Pools(len(document.accounts), [])
     deposits: list[_Deposit] = []
     openings: list[_Opening] = []
     orders: list[_Order] = []
     for k, account in enumerate(document.accounts):
-        place, cross = f"accounts[{k}]", len(SystemPool) + k
-        deposits += _balance_deposits(account, table, place, cross)
+        place = f"accounts[{k}]"
+        homes = _home_pools(account, table, k, numbered, place)
+        deposits += _balance_deposits(account, table, place, homes)
         pools: dict[str, int] = {}
         for j, position in enumerate(account.positions):
-            inner, pool = f"{place}.positions[{j}]", cross
+            inner = f"{place}.positions[{j}]"
+            pool = homes[_settle(position.symbol, table)]
             if position.margin_mode == "isolated":
-                pool = len(SystemPool) + count + len(owners)
-                owners.append(k)
+                pool = numbered.add(k)
             # Where a symbol is held both ways its orders stay with the cross position.
             pools[position.symbol] = min(pool, pools.get(position.symbol, pool))
             deposits += _margin_deposits(position, table, inner, pool)
             openings += _openings(position, listing, table, inner, pool)
-        orders += _orders(account, table, place, cross, pools)
+        orders += _orders(account, table, place, homes, pools)
     return EventBatch(
         time_ns=instant(document.as_of, "as_of"),
         accounts=NewAccounts(tuple(a.id for a in document.accounts), np.array(models, np.int32)),
-        pools=NewPools(np.array(owners, np.int32)),
+        pools=NewPools(np.array(numbered.owners, np.int32)),
         placements=_placements(orders),
         trades=_trades(openings),
         transfers=_transfers([*deposits, *_premiums(openings, table)]),
     )
 
 
+def _settle(symbol: str, table: InstrumentTable) -> str:
+    return table.rows[table.index[symbol]].settle
+
+
+def _home_pools(
+    account: AccountDocument, table: InstrumentTable, number: int, pools: _Pools, place: str
+) -> Mapping[str, int]:
+    """The pool of each asset of an account: its cross pool, unless the venue keeps them apart."""
+    cross = len(SystemPool) + number
+    symbols = [row.symbol for row in account.positions] + [row.symbol for row in account.orders]
+    assets = [*account.balances, *(_settle(symbol, table) for symbol in symbols)]
+    if not find_model(account.model, f"{place}.model").is_segregated:
+        return dict.fromkeys(assets, cross)
+    return {
+        asset: pools.add(number) if k else cross for k, asset in enumerate(dict.fromkeys(assets))
+    }
+
+
 def _balance_deposits(
-    account: AccountDocument, table: InstrumentTable, place: str, pool: int
+    account: AccountDocument, table: InstrumentTable, place: str, homes: Mapping[str, int]
 ) -> Iterator[_Deposit]:
     for name, amount in account.balances.items():
         inner = join_place(f"{place}.balances", name)
         asset = table.assets.find(name, inner)
         units = exact_units(amount, table.assets.decimals[asset], inner)
-        yield _Deposit(pool, asset, units, TransferReason.DEPOSIT)
+        yield _Deposit(homes[name], asset, units, TransferReason.DEPOSIT)
 
 
 def _margin_deposits(
@@ -168,10 +213,10 @@ def _orders(
     account: AccountDocument,
     table: InstrumentTable,
     place: str,
-    cross: int,
+    homes: Mapping[str, int],
     pools: Mapping[str, int],
 ) -> Iterator[_Order]:
-    """Orders in the pool of the account's position in their symbol, else in the cross pool."""
+    """Orders in the pool of the account's position in their symbol, else with their asset."""
     for j, order in enumerate(account.orders):
         i = table.index[order.symbol]
         row = table.rows[i]
@@ -179,7 +224,8 @@ def _orders(
         quantity = exact_units(order.quantity, row.quantity_decimals, f"{inner}.quantity")
         price = exact_units(order.price, row.price_decimals, f"{inner}.price")
         signed = quantity if order.side == "buy" else -quantity
-        yield _Order(pools.get(order.symbol, cross), i, signed, price, order.reduce_only)
+        pool = pools.get(order.symbol, homes[row.settle])
+        yield _Order(pool, i, signed, price, order.reduce_only)
 
 
 def _premiums(openings: list[_Opening], table: InstrumentTable) -> Iterator[_Deposit]:

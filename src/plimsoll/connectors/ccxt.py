@@ -45,13 +45,17 @@ class CcxtPosition(Struct, frozen=True, forbid_unknown_fields=True, rename="came
     ] = None
     datetime: Ignored | None = None
     exit_price: Ignored | None = None
-    hedged: Ignored | None = None
+    hedged: Annotated[
+        bool | None, Meta(description="Whether both sides may be held at once (hedge mode).")
+    ] = None
     id: Ignored | None = None
     info: Ignored | None = None
     initial_margin_percentage: Ignored | None = None
     last_price: Ignored | None = None
     last_update_timestamp: Ignored | None = None
-    leverage: Ignored | None = None
+    leverage: Annotated[
+        NonNegative | None, Meta(description="Leverage selected for the symbol.")
+    ] = None
     liquidation_price: Ignored | None = None
     maintenance_margin: Ignored | None = None
     maintenance_margin_percentage: Ignored | None = None
@@ -81,14 +85,16 @@ def native_position(given: Mapping[str, object], place: str) -> Mapping[str, obj
         raise InputError(join_place(place, "side"), "is missing", "write 'long' or 'short'")
     mode = position.margin_mode or ("isolated" if position.isolated else "cross")
     contracts = position.contracts
+    leg = f"#{position.side}" if position.hedged and position.side else ""
     return {
-        "symbol": position.symbol,
+        "symbol": position.symbol + leg,
         "quantity": Number(contracts.copy_negate()) if position.side == "short" else contracts,
         "entry_price": position.entry_price or None,
         "margin_mode": mode,
         "isolated_margin": _isolated_margin(position, place) if mode == "isolated" else None,
         "contract_multiplier": position.contract_size,
         "mark": position.mark_price or None,
+        "leverage": position.leverage or None,
     }
 
 

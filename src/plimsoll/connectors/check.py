@@ -93,7 +93,7 @@ def list_instruments(document: PortfolioDocument) -> Listing:
     for i, account in enumerate(document.accounts):
         for j, position in enumerate(account.positions):
             place = f"accounts[{i}].positions[{j}]"
-            entry = listing.get(position.symbol)
+            entry = _find_listed(position.symbol, listing)
             if entry is None and position.mark is None:
                 raise _unknown_symbol(position.symbol, listing, f"{place}.symbol")
             listing[position.symbol] = _merge(
@@ -101,10 +101,17 @@ def list_instruments(document: PortfolioDocument) -> Listing:
             )
     for i, account in enumerate(document.accounts):
         for j, order in enumerate(account.orders):
-            if order.symbol not in listing:
+            entry = _find_listed(order.symbol, listing)
+            if entry is None:
                 place = f"accounts[{i}].orders[{j}].symbol"
                 raise _unknown_symbol(order.symbol, listing, place)
+            listing[order.symbol] = entry
     return listing
+
+
+def _find_listed(symbol: str, listing: Listing) -> InstrumentDocument | None:
+    """What is listed for a symbol; the leg of a contract is listed with the contract."""
+    return listing.get(symbol) or listing.get(symbol.partition("#")[0])
 
 
 def _merge(

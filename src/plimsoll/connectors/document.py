@@ -100,6 +100,13 @@ class PositionDocument(Struct, frozen=True, forbid_unknown_fields=True):
         Positive | None,
         Meta(description="Mark price at as_of, where market.instruments does not state one."),
     ] = None
+    leverage: Annotated[
+        Positive | None,
+        Meta(
+            description="Leverage the account has selected for the symbol, where the model "
+            "takes its initial margin from it."
+        ),
+    ] = None
 
 
 class OrderDocument(Struct, frozen=True, forbid_unknown_fields=True):

@@ -33,7 +33,9 @@ class Instrument:
     ``contract_multiplier`` is what one contract stands for: base asset (linear), quote value
     (inverse), settle asset per point of price (quanto), base asset (options).
     ``quantity_decimals`` and ``price_decimals`` fix the ledger's exact units.
-    ``strike`` is 0 and ``expiry_ns`` is 0 where there is none.
+    ``strike`` is 0 and ``expiry_ns`` is 0 where there is none. ``leg`` is "long" or "short"
+    where an account in hedge mode holds both at once: each is an instrument of its own, on one
+    contract and at one price.
     """
 
     symbol: str
@@ -48,3 +50,9 @@ class Instrument:
     contract_multiplier: Decimal = Decimal(1)
     quantity_decimals: int = 8
     price_decimals: int = 8
+    leg: str = ""
+
+    @property
+    def contract(self) -> str:
+        """The symbol without the leg."""
+        return self.symbol.partition("#")[0]

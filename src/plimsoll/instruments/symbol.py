@@ -1,7 +1,8 @@
 """ccxt unified symbols, parsed and printed.
 
 ``BTC/USDT`` spot, ``BTC/USDT:USDT`` linear perpetual, ``BTC/USD:BTC`` inverse perpetual,
-``BTC/USD:BTC-261225`` dated future, ``BTC/USD:BTC-261225-80000-C`` option.
+``BTC/USD:BTC-261225`` dated future, ``BTC/USD:BTC-261225-80000-C`` option. Ours alone is the
+leg of hedge mode at the end: ``BTC/USDT:USDT#long`` and ``BTC/USDT:USDT#short``.
 Source: https://docs.ccxt.com, "Symbols and Market Ids" (contract naming conventions).
 """
 
@@ -17,7 +18,7 @@ EXPIRY_CLOCK = "08:00:00Z"
 _FORM = re.compile(
     r"(?P<base>[A-Za-z0-9]+)/(?P<quote>[A-Za-z0-9]+)"
     r"(?::(?P<settle>[A-Za-z0-9]+)"
-    r"(?:-(?P<expiry>\d{6})(?:-(?P<strike>\d+(?:\.\d+)?)-(?P<right>[CP]))?)?)?",
+    r"(?:-(?P<expiry>\d{6})(?:-(?P<strike>\d+(?:\.\d+)?)-(?P<right>[CP]))?)?(?:#(?P<leg>long|short))?)?",
     re.ASCII,
 )
 
@@ -47,6 +48,7 @@ def parse_symbol(symbol: str, place: str = "symbol") -> Instrument:
         expiry_ns=_expiry_ns(match["expiry"], place),
         strike=Decimal(match["strike"] or 0),
         is_call=match["right"] == "C",
+        leg=match["leg"] or "",
     )
 
 
@@ -73,11 +75,12 @@ def format_symbol(instrument: Instrument) -> str:
     pair = f"{instrument.base}/{instrument.quote}"
     if instrument.kind == Kind.SPOT:
         return pair
+    leg = f"#{instrument.leg}" if instrument.leg else ""
     text = f"{pair}:{instrument.settle}"
     if instrument.kind == Kind.PERPETUAL:
-        return text
+        return text + leg
     day = format_time(instrument.expiry_ns)[:10]
     text = f"{text}-{day[2:4]}{day[5:7]}{day[8:10]}"
     if instrument.kind == Kind.FUTURE:
-        return text
-    return f"{text}-{instrument.strike:f}-{'C' if instrument.is_call else 'P'}"
+        return text + leg
+    return f"{text}-{instrument.strike:f}-{'C' if instrument.is_call else 'P'}{leg}"

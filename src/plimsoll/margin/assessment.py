@@ -20,13 +20,15 @@ class Charge:
 class Detail:
     """Rows behind a pool's figures, for people: pool p owns offsets[p] to offsets[p + 1].
 
-    ``label`` indexes the assets; ``columns`` are named figures, one value per row.
+    ``label`` indexes the assets, or the instruments where ``by_instrument``; ``columns`` are
+    named figures, one value per row.
     """
 
     name: str
     offsets: Int64s
     label: Int32s
     columns: tuple[tuple[str, Floats], ...]
+    by_instrument: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,11 @@ import numpy as np
 from plimsoll.book import Book, PoolKind, clone_account
 from plimsoll.core import Status
 from plimsoll.instruments import Kind
-from plimsoll.margin.assess import assess, require
+from plimsoll.margin.assess import assess
+from plimsoll.margin.assessment import Detail, Requirement
+from plimsoll.margin.exposure import Exposure, measure_exposure
 from plimsoll.margin.layout import lay_out_book
-from plimsoll.margin.model import ModelSet
+from plimsoll.margin.model import Model, ModelSet, ResolvedModel
 from plimsoll.market import Market, Quality
 
 
@@ -24,16 +26,24 @@ class ChargeLine:
 
 @dataclass(frozen=True, slots=True)
 class DetailTable:
-    """Rows behind a pool's figures: a label (an asset or underlying) and named numbers."""
+    """Rows behind a pool's figures: a label (an asset or a symbol, as ``by`` says) and numbers."""
 
     name: str
+    by: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[float, ...]], ...]
+
+    def column(self, name: str) -> tuple[float, ...]:
+        """One figure of every row."""
+        return tuple(values[self.columns.index(name)] for _, values in self.rows)
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Everything about one pool. ``reasons`` say why the status is UNKNOWN, if it is."""
+    """Everything about one pool. ``reasons`` say why the status is UNKNOWN, if it is;
+
+    ``unconfirmed`` which parameters of the model no source confirms, and why.
+    """
 
     pool: str
     kind: str
@@ -49,6 +59,14 @@ class Explanation:
     margin_ratio: float
     charges: tuple[ChargeLine, ...]
     details: tuple[DetailTable, ...]
+    unconfirmed: tuple[tuple[str, str], ...]
+
+    def detail(self, name: str) -> DetailTable:
+        """The detail table of a name; KeyError where the model has none."""
+        for table in self.details:
+            if table.name == name:
+                return table
+        raise KeyError(name)
 
 
 def explain(
@@ -58,26 +76,20 @@ def explain(
     small = clone_account(book, account_id)
     resolved = models.models[book.account_model[book.find_account(account_id, "account")]]
     result = assess(small, market, ModelSet((resolved,)))
-    requirement = require(small, market, resolved, lay_out_book(small))
-    names = small.instruments.assets.names
+    exposure = measure_exposure(small, market, lay_out_book(small))
+    requirement = resolved.model.require(exposure, market, resolved.params)
+    details = (_positions(exposure, requirement, market, resolved), *requirement.details)
     found = []
     for pool in np.flatnonzero(small.pool_kind != PoolKind.SYSTEM):
-        tables = []
-        for detail in requirement.details:
-            first, end = detail.offsets[pool], detail.offsets[pool + 1]
-            rows = tuple(
-                (names[detail.label[row]], tuple(float(c[row]) for _, c in detail.columns))
-                for row in range(first, end)
-            )
-            tables.append(DetailTable(detail.name, tuple(n for n, _ in detail.columns), rows))
+        status = Status(result.status[pool])
         found.append(
             Explanation(
                 pool=small.pool_name(int(pool)),
                 kind=PoolKind(small.pool_kind[pool]).name.lower(),
                 model=small.models[0].name,
                 currency=result.currency,
-                status=Status(result.status[pool]),
-                reasons=unknown_reasons(small, market, int(pool), Status(result.status[pool])),
+                status=status,
+                reasons=unknown_reasons(small, market, int(pool), status, resolved.model),
                 equity=float(result.equity[pool]),
                 collateral_value=float(result.collateral_value[pool]),
                 initial_margin=float(result.initial_margin[pool]),
@@ -88,13 +100,52 @@ def explain(
                     ChargeLine(c.name, float(c.initial[pool]), float(c.maintenance[pool]))
                     for c in result.charges
                 ),
-                details=tuple(tables),
+                details=tuple(_rows(detail, small, int(pool)) for detail in details),
+                unconfirmed=resolved.unconfirmed,
             )
         )
     return tuple(found)
 
 
-def unknown_reasons(book: Book, market: Market, pool: int, status: Status) -> tuple[str, ...]:
+def _rows(detail: Detail, book: Book, pool: int) -> DetailTable:
+    """The rows of one pool."""
+    table = book.instruments
+    names = table.symbols if detail.by_instrument else table.assets.names
+    rows = tuple(
+        (names[detail.label[row]], tuple(float(c[row]) for _, c in detail.columns))
+        for row in range(detail.offsets[pool], detail.offsets[pool + 1])
+    )
+    by = "symbol" if detail.by_instrument else "asset"
+    return DetailTable(detail.name, by, tuple(name for name, _ in detail.columns), rows)
+
+
+def _positions(
+    exposure: Exposure, requirement: Requirement, market: Market, resolved: ResolvedModel
+) -> Detail:
+    """What is held, and the prices the venue shows beside it, where it states how."""
+    layout, table = exposure.layout, exposure.instruments
+    held = layout.slot_instrument
+    is_option = table.of_kind(Kind.OPTION)[held]
+    value = np.where(exposure.quantity == 0, 0.0, exposure.quantity * exposure.contract_value[held])
+    columns = [
+        ("quantity", exposure.quantity),
+        ("mark", market.mark[held]),
+        ("notional", np.abs(exposure.quantity) * exposure.contract_notional[held]),
+        ("profit", np.where(is_option, 0.0, value - exposure.cost)),
+        ("option_value", np.where(is_option, value, 0.0)),
+    ]
+    if resolved.model.prices is not None:
+        prices = resolved.model.prices(exposure, requirement, market, resolved.params)
+        columns += [
+            ("liquidation_price", prices.liquidation),
+            ("bankruptcy_price", prices.bankruptcy),
+        ]
+    return Detail("positions", layout.slot_offsets, held, tuple(columns), by_instrument=True)
+
+
+def unknown_reasons(
+    book: Book, market: Market, pool: int, status: Status, model: Model
+) -> tuple[str, ...]:
     """Why a pool's status is UNKNOWN: each price it needs that is unusable, or a missing rule."""
     if status != Status.UNKNOWN:
         return ()
@@ -119,8 +170,14 @@ def unknown_reasons(book: Book, market: Market, pool: int, status: Status) -> tu
     reasons = tuple(market.describe(row) for row in rows if market.quality[row] != Quality.GOOD)
     if reasons:
         return reasons
-    options = [table.rows[i].symbol for i in in_use if table.kind[i] == Kind.OPTION]
-    if options:
-        return tuple(f"the model has no rule for the option {symbol}" for symbol in options)
-    under = sorted({table.assets.names[table.base[i]] for i in in_use})
-    return (f"the model's table has no brackets for one of: {', '.join(under)}",)
+    options = [int(i) for i in in_use if table.kind[i] == Kind.OPTION]
+    names = table.symbols
+    if model.reprices_options:
+        inputs = (("implied_vol", market.implied_vol), ("underlying", market.forward))
+        blind = [(what, i) for i in options for what, column in inputs if np.isnan(column[i])]
+        if blind:
+            return tuple(f"{what} of {names[i]} is missing" for what, i in blind)
+    elif options:
+        return tuple(f"the model has no rule for the option {names[i]}" for i in options)
+    under = ", ".join(sorted({table.assets.names[table.base[i]] for i in in_use}))
+    return (f"the model's table has no parameters for one of: {under}",)

@@ -14,9 +14,9 @@ def sum_cells(
     amount: Int64s, balance_cell: Int64s, balance_unit: Floats, balance: Floats,
     quantity: Int64s, cost: Int64s, instrument: Int32s, position_slot: Int64s, slot_cell: Int64s,
     quantity_unit: Floats, settle_unit: Floats, value: Floats, slot_quantity: Floats,
-    equity: Floats,
+    slot_cost: Floats, equity: Floats,
 ) -> None:  # fmt: skip
-    """Fill ``balance`` and ``equity`` by cell and ``slot_quantity`` (contracts) by slot."""
+    """Fill ``balance`` and ``equity`` by cell, quantity (contracts) and cost by slot."""
     for row in range(amount.size):
         if amount[row] != 0:
             balance[balance_cell[row]] += amount[row] * balance_unit[row]
@@ -28,7 +28,8 @@ def sum_cells(
         i, slot = instrument[row], position_slot[row]
         contracts = quantity[row] * quantity_unit[i]
         slot_quantity[slot] = contracts
-        equity[slot_cell[slot]] += contracts * value[i] - cost[row] * settle_unit[i]
+        slot_cost[slot] = cost[row] * settle_unit[i]
+        equity[slot_cell[slot]] += contracts * value[i] - slot_cost[slot]
 
 
 @nb.njit(cache=True, nogil=True)
@@ -174,3 +175,31 @@ def size_excess(
         scaled = base_rate[ids[k]] + rate * (amount / price[k])
         excess = amount * (1.0 if scaled > 1.0 else scaled) - charged[k]
         out[k] = 0.0 if excess < 0.0 else excess
+
+
+@nb.njit(cache=True, nogil=True)
+def scan_slots(
+    quantity: Floats, slot_instrument: Int32s, slot_group: Int64s, profits: Floats, out: Floats
+) -> None:
+    """out[group] += quantity × profits[instrument], in the order of the slots."""
+    for slot in range(quantity.size):
+        held = quantity[slot]
+        if held == 0.0:
+            continue
+        group, i = slot_group[slot], slot_instrument[slot]
+        for k in range(out.shape[1]):
+            out[group, k] += held * profits[i, k]
+
+
+@nb.njit(cache=True, nogil=True)
+def worst_cells(cells: Floats, out: Floats) -> None:
+    """out[row] = the largest loss of a row of profits, >= 0; NaN where a cell is NaN."""
+    for row in range(out.size):
+        worst = 0.0
+        for k in range(cells.shape[1]):
+            cell = cells[row, k]
+            if cell != cell:
+                worst = cell
+                break
+            worst = max(worst, -cell)
+        out[row] = worst

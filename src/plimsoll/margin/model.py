@@ -1,13 +1,26 @@
-"""What a margin model is: data and two pure functions."""
+"""What a margin model is: data and pure functions."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from plimsoll.core import Floats
 from plimsoll.instruments import InstrumentTable
 from plimsoll.margin.assessment import Requirement
 from plimsoll.margin.exposure import Exposure
 from plimsoll.market import Market
+
+
+@dataclass(frozen=True, slots=True)
+class PositionPrices:
+    """Prices that a venue shows beside a position, shape [slots]; NaN where there is none.
+
+    At ``liquidation`` of the position's mark, all else held, the venue starts to liquidate; at
+    ``bankruptcy`` the position's own margin is gone.
+    """
+
+    liquidation: Floats
+    bankruptcy: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +30,10 @@ class Model:
     ``resolve`` turns a table's parameters into columns aligned with an instrument table; where
     it refuses one it names the place it is given. ``require`` turns exposures into
     requirements. ``table`` names the TOML file beside the rule file. ``exemptions`` maps rules
-    of the entry exam that the model may break to reasons.
+    of the entry exam that the model may break to reasons. ``is_segregated`` says that every
+    settle asset is margined by itself, so that accounts get one pool for each.
+    ``reprices_options`` says that options need an implied volatility and a forward.
+    ``prices`` gives the venue's own liquidation and bankruptcy prices, if it states a formula.
     """
 
     name: str
@@ -26,6 +42,9 @@ class Model:
     resolve: Callable[[Mapping[str, Any], InstrumentTable, str], Any]
     require: Callable[[Exposure, Market, Any], Requirement]
     exemptions: tuple[tuple[str, str], ...] = ()
+    is_segregated: bool = False
+    reprices_options: bool = False
+    prices: Callable[[Exposure, Requirement, Market, Any], PositionPrices] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +52,7 @@ class ResolvedModel:
     """A model with the parameters in force, ready to run.
 
     ``margin_call_ratio`` is the ratio from which a pool is called, ``..._clear_ratio`` the
-    one below which the call is over.
+    one below which the call is over. ``unconfirmed`` says which parameters no source confirms.
     """
 
     model: Model
@@ -41,6 +60,7 @@ class ResolvedModel:
     currency: str
     margin_call_ratio: float
     margin_call_clear_ratio: float
+    unconfirmed: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,11 @@ def model_tables(model: Model) -> tuple[DatedTable, ...]:
     return load_tables("plimsoll.margin.venues", model.table)
 
 
+def takes_parameter(name: str, parameter: str, as_of_ns: int, place: str) -> bool:
+    """Whether a model's table in force has a parameter; InputError on an unknown model."""
+    return parameter in table_at(model_tables(find_model(name, place)), as_of_ns).params
+
+
 def load_models(
     instruments: InstrumentTable,
     choices: tuple[ModelChoice, ...],
@@ -53,7 +58,8 @@ def _resolve(
     instruments: InstrumentTable, choice: ModelChoice, as_of_ns: int, place: str
 ) -> ResolvedModel:
     model = find_model(choice.name, f"{place}.model")
-    params = table_at(model_tables(model), as_of_ns).params
+    table = table_at(model_tables(model), as_of_ns)
+    params = table.params
     where = f"{place}.params"
     merged = _merge(params, _overrides(choice, where), where)
     call = _fraction(merged, "margin_call_ratio", where)
@@ -67,6 +73,7 @@ def _resolve(
         currency=str(merged["currency"]),
         margin_call_ratio=call,
         margin_call_clear_ratio=clear,
+        unconfirmed=tuple(table.unconfirmed.items()),
     )
 
 

@@ -5,6 +5,7 @@ chosen by what a case is (whose it is, its model, which inputs it states), never
 holds no formula of the engine: it translates names and units and reads the answer back.
 """
 
-from tools.vectors.adapters.registry import ADAPTERS, Adapter, find_adapter
+from tools.vectors.adapters.adapter import Adapter
+from tools.vectors.adapters.registry import ADAPTERS, find_adapter
 
 __all__ = ["ADAPTERS", "Adapter", "find_adapter"]

@@ -31,6 +31,7 @@ from plimsoll.pricing.svi import (
     nearest_symmetric_wings,
     slice_shape,
 )
+from tools.vectors.adapters.adapter import Adapter
 from tools.vectors.cases import Case
 
 
@@ -172,3 +173,18 @@ def _one(value: float) -> Floats:
 def _years(value: float | str) -> float:
     """A time that may be written as a fraction of a year."""
     return float(Fraction(value)) if isinstance(value, str) else float(value)
+
+
+ADAPTERS: tuple[Adapter, ...] = (
+    Adapter("", "1-options", "cp? K S q r T vol note?", spot_option),
+    Adapter("", "1-options", "F K r T vol", forward_option),
+    Adapter("", "1-options", "K delivery premium_btc", settled_in_coin),
+    Adapter("", "1-options", "F K T q undiscounted_price", implied),
+    Adapter("", "1-options", "a b m rho sigma t", jump_wings_of),
+    Adapter("", "1-options", "a b m rho sigma t grid", least_density),
+    Adapter("", "1-options", "v psi p", symmetric_wings),
+    Adapter("", "1-options", "theta rho eta gamma k", power_law_smile),
+    Adapter("", "1-options", "rule dte", tenor_multipliers),
+    Adapter("", "1-options", "dte base", scaled_shock),
+    Adapter("", "1-options", "I0 basis T Q cont shock", shocked_future),
+)

@@ -14,7 +14,17 @@ from plimsoll.margin.explain import DetailTable
 from plimsoll.market import Market, shock_market
 
 TRANSPOSED_MAX = 6
-QUANTITIES = frozenset({"balance", "equity", "index_price"})
+QUANTITIES = frozenset(
+    {
+        "balance",
+        "equity",
+        "index_price",
+        "quantity",
+        "mark",
+        "liquidation_price",
+        "bankruptcy_price",
+    }
+)
 
 
 def run_margin(
@@ -107,7 +117,7 @@ def _pool(pool: Explanation) -> dict[str, object]:
         ],
         "details": {
             table.name: [
-                {"asset": label, **dict(zip(table.columns, values, strict=True))}
+                {table.by: label, **dict(zip(table.columns, values, strict=True))}
                 for label, values in table.rows
             ]
             for table in pool.details

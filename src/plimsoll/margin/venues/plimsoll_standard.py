@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from plimsoll.core import Floats, InputError, Int64s
+from plimsoll.core import Floats, InputError
 from plimsoll.instruments import InstrumentTable, Kind
 from plimsoll.margin.assessment import Charge, Detail, Requirement
 from plimsoll.margin.charges import (
@@ -28,10 +28,10 @@ from plimsoll.margin.charges import (
     open_order_charge,
     schedules,
     size_scaled_excess,
+    sum_segmented,
     worst_side,
 )
 from plimsoll.margin.exposure import Exposure
-from plimsoll.margin.kernels import sum_segments
 from plimsoll.margin.model import Model
 from plimsoll.market import Market
 
@@ -100,7 +100,9 @@ def require(exposure: Exposure, _market: Market, params: Params) -> Requirement:
     # A contract without a rule makes its pool's requirement unknown, not free.
     barred = _barred(exposure, params)
     charges = tuple(
-        Charge(name, _by_pool(layout.group_offsets, im), _by_pool(layout.group_offsets, mm))
+        Charge(
+            name, sum_segmented(layout.group_offsets, im), sum_segmented(layout.group_offsets, mm)
+        )
         for name, im, mm in (
             ("tiered_notional", tiered[0] + barred, tiered[1] + barred),
             ("size_scaled", scaled[0], scaled[1]),
@@ -109,8 +111,8 @@ def require(exposure: Exposure, _market: Market, params: Params) -> Requirement:
         )
     )
     return Requirement(
-        equity=_by_pool(layout.cell_offsets, value),
-        collateral_value=_by_pool(layout.cell_offsets, counted),
+        equity=sum_segmented(layout.cell_offsets, value),
+        collateral_value=sum_segmented(layout.cell_offsets, counted),
         charges=charges,
         details=(
             Detail(
@@ -162,12 +164,6 @@ def _barred(exposure: Exposure, params: Params) -> Floats:
     # A group emptied of contracts and orders needs no rule.
     idle = (exposure.gross == 0) & (exposure.worst_long == 0) & (exposure.worst_short == 0)
     return np.where(idle & (exposure.spot_reserve == 0), 0.0, barred)
-
-
-def _by_pool(offsets: Int64s, values: Floats) -> Floats:
-    out = np.empty(offsets.size - 1)
-    sum_segments(offsets, values, out)
-    return out
 
 
 MODEL = Model(

@@ -1,0 +1,5 @@
+"""Cases of Kraken Derivatives and FTX."""
+
+from tools.vectors.adapters.adapter import Adapter
+
+ADAPTERS: tuple[Adapter, ...] = ()

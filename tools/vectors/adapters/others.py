@@ -1,0 +1,5 @@
+"""Cases of venues without a model of their own."""
+
+from tools.vectors.adapters.adapter import Adapter
+
+ADAPTERS: tuple[Adapter, ...] = ()

@@ -1,0 +1,5 @@
+"""Cases of Paradex."""
+
+from tools.vectors.adapters.adapter import Adapter
+
+ADAPTERS: tuple[Adapter, ...] = ()
