@@ -20,6 +20,7 @@ from plimsoll.connectors.document import (
 )
 from plimsoll.connectors.files import read_document
 from plimsoll.connectors.schema import document_schema
+from plimsoll.connectors.what_if import WhatIf, apply_what_if, read_what_if
 
 __all__ = [
     "AccountDocument",
@@ -30,8 +31,11 @@ __all__ = [
     "Portfolio",
     "PortfolioDocument",
     "PositionDocument",
+    "WhatIf",
+    "apply_what_if",
     "build_portfolio",
     "decode_document",
     "document_schema",
     "read_document",
+    "read_what_if",
 ]

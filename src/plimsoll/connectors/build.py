@@ -4,8 +4,9 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any, NamedTuple, final
+from typing import Any, final
 
+import msgspec
 import numpy as np
 
 from plimsoll.book import Book, ModelChoice, SystemPool
@@ -17,6 +18,14 @@ from plimsoll.connectors.document import (
     PositionDocument,
 )
 from plimsoll.connectors.fill import join_place
+from plimsoll.connectors.rows import (
+    DepositRow,
+    OrderRow,
+    TradeRow,
+    placements_of,
+    trades_of,
+    transfers_of,
+)
 from plimsoll.connectors.units import build_table, exact_units, opening_price
 from plimsoll.core import NS_PER_SECOND, Floats
 from plimsoll.core.time import TIME_NS_MAX
@@ -25,11 +34,7 @@ from plimsoll.ledger import (
     EventBatch,
     NewAccounts,
     NewPools,
-    Placements,
-    TradeReason,
-    Trades,
     TransferReason,
-    Transfers,
     apply,
     trade_values,
 )
@@ -48,16 +53,21 @@ class Portfolio:
     market: Market
 
 
-def build_portfolio(document: PortfolioDocument) -> Portfolio:
+def build_portfolio(
+    document: PortfolioDocument, rooms: tuple[AccountDocument, ...] = ()
+) -> Portfolio:
     """The book and the market of a document.
 
+    ``rooms`` are accounts that do not come into the book, but whose numbers its units must be
+    able to hold, too: those of trades still to come.
     Balances, quantities and prices are exact up to int64's 18 digits. Raises InputError where
     the document makes no sense (one made in code has met no check before) and where amounts
     are too large, or too small beside others, to be held together.
     """
     check_document(document)
-    listing = list_instruments(document)
-    table = build_table(document, listing)
+    roomy = msgspec.structs.replace(document, accounts=(*document.accounts, *rooms))
+    listing = list_instruments(roomy)
+    table = build_table(roomy, listing)
     as_of_ns = instant(document.as_of, "as_of")
     choices = [
         _model_choice(account, as_of_ns, f"accounts[{k}]")
@@ -90,28 +100,6 @@ def _json_ready(value: Any) -> Any:
     return [_json_ready(item) for item in value] if isinstance(value, list) else value
 
 
-class _Deposit(NamedTuple):
-    pool: int
-    asset: int
-    amount: int
-    reason: TransferReason
-
-
-class _Opening(NamedTuple):
-    pool: int
-    instrument: int
-    quantity: int
-    price: int
-
-
-class _Order(NamedTuple):
-    pool: int
-    instrument: int
-    quantity: int
-    price: int
-    is_reduce_only: bool
-
-
 @dataclass(slots=True)
 @final
 class _Pools:
@@ -130,9 +118,9 @@ def _batch(
 ) -> EventBatch:
     """The one batch that brings an empty book to what the document says."""
     numbered = _Pools(len(document.accounts), [])
-    deposits: list[_Deposit] = []
-    openings: list[_Opening] = []
-    orders: list[_Order] = []
+    deposits: list[DepositRow] = []
+    openings: list[TradeRow] = []
+    orders: list[OrderRow] = []
     for k, account in enumerate(document.accounts):
         place = f"accounts[{k}]"
         homes = _home_pools(account, table, k, numbered, place)
@@ -152,9 +140,9 @@ def _batch(
         time_ns=instant(document.as_of, "as_of"),
         accounts=NewAccounts(tuple(a.id for a in document.accounts), np.array(models, np.int32)),
         pools=NewPools(np.array(numbered.owners, np.int32)),
-        placements=_placements(orders),
-        trades=_trades(openings),
-        transfers=_transfers([*deposits, *_premiums(openings, table)]),
+        placements=placements_of(orders),
+        trades=trades_of(openings),
+        transfers=transfers_of([*deposits, *_premiums(openings, table)]),
     )
 
 
@@ -178,27 +166,27 @@ def _home_pools(
 
 def _balance_deposits(
     account: AccountDocument, table: InstrumentTable, place: str, homes: Mapping[str, int]
-) -> Iterator[_Deposit]:
+) -> Iterator[DepositRow]:
     for name, amount in account.balances.items():
         inner = join_place(f"{place}.balances", name)
         asset = table.assets.find(name, inner)
         units = exact_units(amount, table.assets.decimals[asset], inner)
-        yield _Deposit(homes[name], asset, units, TransferReason.DEPOSIT)
+        yield DepositRow(homes[name], asset, units, TransferReason.DEPOSIT)
 
 
 def _margin_deposits(
     position: PositionDocument, table: InstrumentTable, place: str, pool: int
-) -> Iterator[_Deposit]:
+) -> Iterator[DepositRow]:
     if position.isolated_margin is not None:
         asset = int(table.settle[table.index[position.symbol]])
         decimals = table.assets.decimals[asset]
         units = exact_units(position.isolated_margin, decimals, f"{place}.isolated_margin")
-        yield _Deposit(pool, asset, units, TransferReason.MARGIN)
+        yield DepositRow(pool, asset, units, TransferReason.MARGIN)
 
 
 def _openings(
     position: PositionDocument, listing: Listing, table: InstrumentTable, place: str, pool: int
-) -> Iterator[_Opening]:
+) -> Iterator[TradeRow]:
     if position.quantity:
         i = table.index[position.symbol]
         row = table.rows[i]
@@ -206,7 +194,7 @@ def _openings(
         # An option of unknown price costs the least that can be traded at; it is handed back.
         price = opening_price(position, listing) or Decimal(1).scaleb(-row.price_decimals)
         units = exact_units(price, row.price_decimals, f"{place}.entry_price")
-        yield _Opening(pool, i, quantity, units)
+        yield TradeRow(pool, i, quantity, units)
 
 
 def _orders(
@@ -215,7 +203,7 @@ def _orders(
     place: str,
     homes: Mapping[str, int],
     pools: Mapping[str, int],
-) -> Iterator[_Order]:
+) -> Iterator[OrderRow]:
     """Orders in the pool of the account's position in their symbol, else with their asset."""
     for j, order in enumerate(account.orders):
         i = table.index[order.symbol]
@@ -225,10 +213,10 @@ def _orders(
         price = exact_units(order.price, row.price_decimals, f"{inner}.price")
         signed = quantity if order.side == "buy" else -quantity
         pool = pools.get(order.symbol, homes[row.settle])
-        yield _Order(pool, i, signed, price, order.reduce_only)
+        yield OrderRow(pool, i, signed, price, order.reduce_only)
 
 
-def _premiums(openings: list[_Opening], table: InstrumentTable) -> Iterator[_Deposit]:
+def _premiums(openings: list[TradeRow], table: InstrumentTable) -> Iterator[DepositRow]:
     """What the ledger takes for options, handed back: the stated balance is after premium."""
     options = [o for o in openings if table.kind[o.instrument] == Kind.OPTION]
     instrument, quantity, price = (
@@ -237,45 +225,7 @@ def _premiums(openings: list[_Opening], table: InstrumentTable) -> Iterator[_Dep
     values = trade_values(table, instrument.astype(np.int32), quantity, price)
     for option, value in zip(options, values.tolist(), strict=True):
         asset = int(table.settle[option.instrument])
-        yield _Deposit(option.pool, asset, value, TransferReason.DEPOSIT)
-
-
-def _trades(openings: list[_Opening]) -> Trades:
-    pool, instrument, quantity, price = np.array(openings, dtype=np.int64).reshape(-1, 4).T
-    count = len(openings)
-    return Trades(
-        pool=pool.astype(np.int32),
-        counterparty=np.full(count, SystemPool.MARKET, dtype=np.int32),
-        instrument=instrument.astype(np.int32),
-        quantity=quantity,
-        price=price,
-        fee=np.zeros(count, dtype=np.int64),
-        reason=np.full(count, TradeReason.FILL, dtype=np.int8),
-    )
-
-
-def _transfers(deposits: list[_Deposit]) -> Transfers:
-    moved = [deposit for deposit in deposits if deposit.amount]
-    pool, asset, amount, reason = np.array(moved, dtype=np.int64).reshape(-1, 4).T
-    return Transfers(
-        source=np.full(len(moved), SystemPool.WORLD, dtype=np.int32),
-        target=pool.astype(np.int32),
-        asset=asset.astype(np.int32),
-        amount=amount,
-        reason=reason.astype(np.int8),
-    )
-
-
-def _placements(orders: list[_Order]) -> Placements:
-    pool, instrument, quantity, price, flag = np.array(orders, dtype=np.int64).reshape(-1, 5).T
-    return Placements(
-        pool=pool.astype(np.int32),
-        order_id=np.arange(1, len(orders) + 1, dtype=np.int64),
-        instrument=instrument.astype(np.int32),
-        quantity=quantity,
-        price=price,
-        is_reduce_only=flag.astype(np.bool_),
-    )
+        yield DepositRow(option.pool, asset, value, TransferReason.DEPOSIT)
 
 
 def _market(document: PortfolioDocument, listing: Listing, table: InstrumentTable) -> Market:

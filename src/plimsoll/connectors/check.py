@@ -109,6 +109,12 @@ def list_instruments(document: PortfolioDocument) -> Listing:
     return listing
 
 
+def check_symbol(symbol: str, listing: Listing, place: str) -> None:
+    """Raises InputError, with what was likely meant, where nothing is listed for a symbol."""
+    if _find_listed(symbol, listing) is None:
+        raise _unknown_symbol(symbol, listing, place)
+
+
 def _find_listed(symbol: str, listing: Listing) -> InstrumentDocument | None:
     """What is listed for a symbol; the leg of a contract is listed with the contract."""
     return listing.get(symbol) or listing.get(symbol.partition("#")[0])

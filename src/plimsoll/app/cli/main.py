@@ -32,6 +32,10 @@ def margin(
         list[str] | None,
         typer.Option(help="Move an asset's price first, e.g. BTC=-10%. May be repeated."),
     ] = None,
+    what_if: Annotated[
+        Path | None,
+        typer.Option(help="Trades, orders and transfers to show before and after, YAML or JSON."),
+    ] = None,
     output: FormatOption = Format.TABLE,
 ) -> None:
     """Assess the accounts of a portfolio document.
@@ -42,13 +46,43 @@ def margin(
 
         plimsoll margin examples/desk.yaml
 
+        plimsoll margin examples/desk.yaml --what-if examples/what_if/desk.yaml
+
         plimsoll margin examples/desk.yaml --explain --shock BTC=-10% --shock ETH=-15%
 
         plimsoll margin examples/desk.yaml --format json | jq '.accounts[].pools[].status'
     """
-    from plimsoll.app.cli.margin import run_margin
+    from plimsoll.app.cli.margin import Request, run_margin
 
-    if run_margin(document, account, explain, tuple(shock or ()), output == Format.JSON):
+    request = Request(
+        document, account, explain, tuple(shock or ()), what_if, output == Format.JSON
+    )
+    if run_margin(request):
+        raise typer.Exit(EXIT_BAD_INPUT)
+
+
+def compare(
+    document: Annotated[Path, typer.Argument(help="A portfolio document, YAML or JSON.")],
+    models: Annotated[
+        str | None,
+        typer.Option(help="Models by name, with commas; 'okx.*' names all of a venue's."),
+    ] = None,
+    account: Annotated[str | None, typer.Option(help="Show this account only.")] = None,
+    output: FormatOption = Format.TABLE,
+) -> None:
+    """Show one portfolio under the rules of many venues, side by side.
+
+    A model that cannot judge a portfolio says why instead. Exit code 2 if none can.
+
+    For example:
+
+        plimsoll compare examples/desk.yaml
+
+        plimsoll compare examples/options.yaml --models "deribit.*,okx.portfolio,plimsoll.*"
+    """
+    from plimsoll.app.cli.compare import run_compare
+
+    if run_compare(document, models, account, output == Format.JSON):
         raise typer.Exit(EXIT_BAD_INPUT)
 
 
@@ -230,7 +264,7 @@ def build_app() -> typer.Typer:
     )
     books = typer.Typer(help="Make books of accounts.", no_args_is_help=True)
     books.command("generate")(book_generate)
-    for command in (margin, replay, verify, vol, price, models, demo):
+    for command in (margin, compare, replay, verify, vol, price, models, demo):
         app.command()(command)
     app.add_typer(books, name="book")
     return app

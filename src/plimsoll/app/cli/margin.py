@@ -1,17 +1,28 @@
 """``plimsoll margin``: an assessment as a table or JSON."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import typer
 from rich.table import Table
 
 from plimsoll.app.cli.render import money, new_table, percent, print_json, status_text, stdout
-from plimsoll.connectors import Portfolio, build_portfolio, read_document
+from plimsoll.connectors import (
+    Portfolio,
+    apply_what_if,
+    build_portfolio,
+    read_document,
+    read_what_if,
+)
 from plimsoll.core import Floats, InputError, Status, format_time
 from plimsoll.margin import Explanation, explain, load_models
 from plimsoll.margin.explain import DetailTable
 from plimsoll.market import Market, shock_market
+
+T = TypeVar("T")
 
 TRANSPOSED_MAX = 6
 QUANTITIES = frozenset(
@@ -27,26 +38,88 @@ QUANTITIES = frozenset(
 )
 
 
-def run_margin(
-    path: Path, account: str | None, with_charges: bool, shocks: tuple[str, ...], as_json: bool
-) -> bool:
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What ``plimsoll margin`` is asked."""
+
+    path: Path
+    account: str | None
+    with_charges: bool
+    shocks: tuple[str, ...]
+    what_if: Path | None
+    as_json: bool
+
+
+Found = dict[str, tuple[Explanation, ...]]
+
+
+def run_margin(request: Request) -> bool:
     """Print the assessment of a document; True where a status is UNKNOWN."""
-    portfolio = _load(path)
+    document = read_document(request.path)
+    if request.what_if is None:
+        portfolio = named(request.path, lambda: build_portfolio(document))
+        found = explain_all(portfolio, request.path, request.shocks, request.account)
+        _print(request, found, portfolio.market)
+        return _tell_unknown(request.path, found)
+    differences = read_what_if(request.what_if)
+    named(request.path, lambda: build_portfolio(document))
+    change = named(request.what_if, lambda: apply_what_if(document, differences))
+    before, after = (
+        {
+            name: explain_all(portfolio, request.path, request.shocks, name)[name]
+            for name in change.touched
+        }
+        for portfolio in (change.before, change.after)
+    )
+    if request.as_json:
+        parts = {"before": before, "after": after}
+        as_of = format_time(change.before.market.as_of_ns)
+        accounts = {key: [_account(*item) for item in part.items()] for key, part in parts.items()}
+        print_json({"as_of": as_of, **accounts})
+    else:
+        for name in change.touched:
+            _print_change(before[name], after[name])
+            if request.with_charges:
+                for pool in after[name]:
+                    _print_charges(pool)
+    return _tell_unknown(request.path, after)
+
+
+def named(path: Path, act: Callable[[], T]) -> T:
+    """What ``act`` gives; its InputError names the file, too."""
+    try:
+        return act()
+    except InputError as error:
+        raise InputError(f"{path}: {error.place}", error.problem, error.remedy) from error
+
+
+def explain_all(
+    portfolio: Portfolio, path: Path, shocks: tuple[str, ...], account: str | None
+) -> Found:
+    """Explanations by account, of all or of one."""
     book, market = portfolio.book, _shocked(portfolio, shocks)
     # A model speaks of the first account that chose it.
     first = [int(np.argmax(book.account_model == k)) for k in range(len(book.models))]
-    places = tuple(f"{path}: accounts[{account}]" for account in first)
+    places = tuple(f"{path}: accounts[{number}]" for number in first)
     models = load_models(book.instruments, book.models, market.as_of_ns, places)
     names = book.account_ids if account is None else (account,)
-    found = {name: explain(book, market, models, name) for name in names}
+    return {name: explain(book, market, models, name) for name in names}
+
+
+def _print(request: Request, found: Found, market: Market) -> None:
     pools = [pool for explanations in found.values() for pool in explanations]
-    if as_json:
+    if request.as_json:
         print_json(_document(found, market))
-    else:
-        _print_overview(pools, market, shocks)
-        if with_charges:
-            for pool in pools:
-                _print_charges(pool)
+        return
+    _print_overview(pools, market, request.shocks)
+    if request.with_charges:
+        for pool in pools:
+            _print_charges(pool)
+
+
+def _tell_unknown(path: Path, found: Found) -> bool:
+    """Say on standard error why statuses are UNKNOWN; whether any is."""
+    pools = [pool for explanations in found.values() for pool in explanations]
     for pool in pools:
         for reason in pool.reasons:
             remedy = "give a fresh price or mend the position"
@@ -54,12 +127,24 @@ def run_margin(
     return any(pool.status == Status.UNKNOWN for pool in pools)
 
 
-def _load(path: Path) -> Portfolio:
-    document = read_document(path)
-    try:
-        return build_portfolio(document)
-    except InputError as error:
-        raise InputError(f"{path}: {error.place}", error.problem, error.remedy) from error
+CHANGED = ("equity", "collateral_value", "initial_margin", "maintenance_margin", "excess_margin")
+
+
+def _print_change(before: tuple[Explanation, ...], after: tuple[Explanation, ...]) -> None:
+    """Each pool's figures before and after, pool by pool; one that is new began at nothing."""
+    console = stdout()
+    for number, pool in enumerate(after):
+        old = before[number] if number < len(before) else None
+        table = new_table(f"{pool.pool}: what if", ("", "Before", "After", "Change"))
+        status = old.status.name if old else "–"
+        table.add_row("status", status_text(status), status_text(pool.status.name), "")
+        for figure in CHANGED:
+            was, now = getattr(old, figure) if old else 0.0, getattr(pool, figure)
+            table.add_row(figure.replace("_", " "), money(was), money(now), money(now - was))
+        ratio = old.margin_ratio if old else 0.0
+        table.add_row("margin ratio", percent(ratio), percent(pool.margin_ratio), "")
+        console.print(table)
+    console.print(f"{after[0].model} in {after[0].currency}.")
 
 
 def _shocked(portfolio: Portfolio, shocks: tuple[str, ...]) -> Market:
@@ -111,6 +196,7 @@ def _pool(pool: Explanation) -> dict[str, object]:
         "maintenance_margin": pool.maintenance_margin,
         "excess_margin": pool.excess_margin,
         "margin_ratio": pool.margin_ratio,
+        "unconfirmed": dict(pool.unconfirmed),
         "charges": [
             {"name": line.name, "initial": line.initial, "maintenance": line.maintenance}
             for line in pool.charges
@@ -162,6 +248,16 @@ def _print_charges(pool: Explanation) -> None:
     for detail in pool.details:
         if detail.rows:
             console.print(_detail_table(pool.pool, detail))
+    _print_unconfirmed(pool)
+
+
+def _print_unconfirmed(pool: Explanation) -> None:
+    """Which parameters no source confirms."""
+    if pool.unconfirmed:
+        table = new_table(f"{pool.model}: unconfirmed", ("Parameter", "Why"), texts=2)
+        for name, why in pool.unconfirmed:
+            table.add_row(name, why)
+        stdout().print(table)
 
 
 def _detail_table(pool: str, detail: DetailTable) -> Table:

@@ -37,9 +37,9 @@ def status_text(status: str) -> Text:
     return Text(status, style=dict(STATUS_STYLES).get(status, ""))
 
 
-def money(value: float) -> str:
+def money(value: float, decimals: int = 2) -> str:
     """An amount with thousands separators; dashes where it is unknown."""
-    return f"{value:,.2f}" if math.isfinite(value) else "—"
+    return f"{value:,.{decimals}f}" if math.isfinite(value) else "—"
 
 
 def percent(value: float) -> str:
