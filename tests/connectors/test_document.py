@@ -655,3 +655,16 @@ def test_schema_refuses_what_the_reader_refuses(change):
     validator.validate(document)
     assert list(validator.iter_errors({**document, **change}))
     refusal(json.dumps({**document, **change}).encode(), "a.json")
+
+
+def test_the_venues_own_condition_is_read_and_unknown_otherwise():
+    stated = FULL.replace(
+        "  instruments:", "  assets: {DAI: {deposits: 1e6, borrows: 2.5e5}}\n  instruments:"
+    ).replace("BTC/USDT:USDT: {", "BTC/USDT:USDT: {open_interest: 1200, skew: -3, ", 1)
+    market = load(stated).market
+    asset = market.instruments.assets.find("DAI", "")
+    row = market.instruments.find("BTC/USDT:USDT", "")
+    assert (market.state.deposits[asset], market.state.borrows[asset]) == (1e6, 2.5e5)
+    assert (market.state.open_interest[row], market.state.skew[row]) == (1200, -3)
+    assert np.isnan(market.state.twap).all()
+    assert np.isnan(np.delete(market.state.deposits, asset)).all()

@@ -11,6 +11,7 @@ from plimsoll.connectors.build import Portfolio, build_portfolio
 from plimsoll.connectors.decode import decode_document
 from plimsoll.connectors.document import (
     AccountDocument,
+    AssetDocument,
     InstrumentDocument,
     MarketDocument,
     Number,
@@ -24,6 +25,7 @@ from plimsoll.connectors.what_if import WhatIf, apply_what_if, read_what_if
 
 __all__ = [
     "AccountDocument",
+    "AssetDocument",
     "InstrumentDocument",
     "MarketDocument",
     "Number",

@@ -13,6 +13,7 @@ from plimsoll.book import Book, ModelChoice, SystemPool
 from plimsoll.connectors.check import Listing, check_document, instant, list_instruments
 from plimsoll.connectors.document import (
     AccountDocument,
+    AssetDocument,
     Number,
     PortfolioDocument,
     PositionDocument,
@@ -39,7 +40,7 @@ from plimsoll.ledger import (
     trade_values,
 )
 from plimsoll.margin import find_model, takes_parameter
-from plimsoll.market import Market, PriceBatch, PriceBoard, SanityRules
+from plimsoll.market import Market, PriceBatch, PriceBoard, SanityRules, SystemState
 
 SOURCE = "document"
 LEVERAGE = "leverage"
@@ -258,6 +259,31 @@ def _market(document: PortfolioDocument, listing: Listing, table: InstrumentTabl
         market,
         implied_vol=_known([listing[symbol].implied_vol for symbol in table.symbols]),
         forward=_known([listing[symbol].underlying for symbol in table.symbols]),
+        state=_state(document, listing, table),
+    )
+
+
+def _state(document: PortfolioDocument, listing: Listing, table: InstrumentTable) -> SystemState:
+    """The venue's condition as stated; what is not stated is unknown."""
+    rows = [listing[symbol] for symbol in table.symbols]
+    for name in document.market.assets:
+        table.assets.find(name, join_place("market.assets", name))
+    nothing = AssetDocument()
+    assets = [document.market.assets.get(name, nothing) for name in table.assets.names]
+    return SystemState(
+        open_interest=_known([row.open_interest for row in rows]),
+        skew=_known([row.skew for row in rows]),
+        net_user_pnl=_known([row.net_user_pnl for row in rows]),
+        twap=_known([row.twap for row in rows]),
+        stable_price=_known([row.stable_price for row in rows]),
+        confidence=_known([row.confidence for row in rows]),
+        rate=_known([row.rate for row in rows]),
+        forward_fixed=_known([row.forward_fixed for row in rows]),
+        deposits=_known([asset.deposits for asset in assets]),
+        borrows=_known([asset.borrows for asset in assets]),
+        asset_twap=_known([asset.twap for asset in assets]),
+        asset_stable_price=_known([asset.stable_price for asset in assets]),
+        asset_confidence=_known([asset.confidence for asset in assets]),
     )
 
 

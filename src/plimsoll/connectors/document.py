@@ -54,6 +54,52 @@ class InstrumentDocument(Struct, frozen=True, forbid_unknown_fields=True):
     underlying: Annotated[
         Positive | None, Meta(description="Forward price of the underlying, in the quote asset.")
     ] = None
+    open_interest: Annotated[
+        NonNegative | None, Meta(description="Open interest of the venue, contracts of one side.")
+    ] = None
+    skew: Annotated[
+        Number | None, Meta(description="Contracts the venue's longs exceed its shorts by.")
+    ] = None
+    net_user_pnl: Annotated[
+        Number | None, Meta(description="Profit of all the venue's users, in the settle asset.")
+    ] = None
+    twap: Annotated[
+        Positive | None, Meta(description="Time-weighted average of the price, in quote.")
+    ] = None
+    stable_price: Annotated[
+        Positive | None, Meta(description="Slow price that a protocol keeps, in quote.")
+    ] = None
+    confidence: Annotated[
+        NonNegative | None,
+        Meta(description="Oracle confidence in the price, or the volatility and forward; 0 to 1."),
+    ] = None
+    rate: Annotated[
+        Number | None, Meta(description="Interest rate to expiry, continuous, a year.")
+    ] = None
+    forward_fixed: Annotated[
+        NonNegative | None,
+        Meta(description="Part of the forward that the settlement average has fixed, in quote."),
+    ] = None
+
+
+class AssetDocument(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a protocol knows of an asset beyond its price."""
+
+    deposits: Annotated[
+        NonNegative | None, Meta(description="All deposits with the protocol, in the asset.")
+    ] = None
+    borrows: Annotated[
+        NonNegative | None, Meta(description="All loans of the protocol, in the asset.")
+    ] = None
+    twap: Annotated[
+        Positive | None, Meta(description="Time-weighted average of the price, in USD.")
+    ] = None
+    stable_price: Annotated[
+        Positive | None, Meta(description="Slow price that the protocol keeps, in USD.")
+    ] = None
+    confidence: Annotated[
+        NonNegative | None, Meta(description="Oracle confidence in the price, 0 to 1.")
+    ] = None
 
 
 class MarketDocument(Struct, frozen=True, forbid_unknown_fields=True):
@@ -73,6 +119,10 @@ class MarketDocument(Struct, frozen=True, forbid_unknown_fields=True):
     instruments: Annotated[
         Mapping[str, InstrumentDocument],
         Meta(description="Every instrument that positions and orders name, by unified symbol."),
+    ] = {}
+    assets: Annotated[
+        Mapping[str, AssetDocument],
+        Meta(description="The protocol's own condition per asset, where its rules look at it."),
     ] = {}
 
 

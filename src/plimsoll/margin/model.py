@@ -29,7 +29,7 @@ class Model:
 
     ``resolve`` turns a table's parameters into columns aligned with an instrument table; where
     it refuses one it names the place it is given. ``require`` turns exposures into
-    requirements. ``table`` names the TOML file beside the rule file. ``exemptions`` maps rules
+    requirements. ``table`` names the TOML file in ``package``, beside the rule file. ``exemptions`` maps rules
     of the entry exam that the model may break to reasons. ``is_segregated`` says that every
     settle asset is margined by itself, so that accounts get one pool for each.
     ``reprices_options`` says that options need an implied volatility and a forward.
@@ -45,6 +45,7 @@ class Model:
     is_segregated: bool = False
     reprices_options: bool = False
     prices: Callable[[Exposure, Requirement, Market, Any], PositionPrices] | None = None
+    package: str = "plimsoll.margin.venues"
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ def find_model(name: str, place: str) -> Model:
 
 def model_tables(model: Model) -> tuple[DatedTable, ...]:
     """The model's dated tables, oldest first."""
-    return load_tables("plimsoll.margin.venues", model.table)
+    return load_tables(model.package, model.table)
 
 
 def takes_parameter(name: str, parameter: str, as_of_ns: int, place: str) -> bool:

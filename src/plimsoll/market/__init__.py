@@ -10,6 +10,7 @@ from plimsoll.market.board import PriceBatch, PriceBoard, SanityRules
 from plimsoll.market.market import Market, Quality
 from plimsoll.market.path import PricePath
 from plimsoll.market.scenarios import ScenarioGrid, product_grid, shock_market
+from plimsoll.market.state import SystemState
 from plimsoll.market.surface import QuoteFlag, SliceModel, Surface
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "ScenarioGrid",
     "SliceModel",
     "Surface",
+    "SystemState",
     "product_grid",
     "shock_market",
 ]

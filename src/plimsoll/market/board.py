@@ -11,6 +11,7 @@ import numpy as np
 from plimsoll.core import NS_PER_SECOND, Bools, Floats, Int8s, Int32s, Int64s, turns_of
 from plimsoll.instruments import InstrumentTable
 from plimsoll.market.market import Market, Quality
+from plimsoll.market.state import SystemState
 
 NEVER = np.int64(-(2**62))
 
@@ -126,6 +127,7 @@ class PriceBoard:
             implied_vol=np.full(count, np.nan),
             forward=np.full(count, np.nan),
             rate=np.zeros(assets),
+            state=SystemState.unknown(self.instruments),
         )
 
 

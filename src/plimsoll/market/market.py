@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from plimsoll.core import Floats, Int8s, Int64s, format_time
 from plimsoll.instruments import InstrumentTable
+from plimsoll.market.state import SystemState
 from plimsoll.market.surface import Surface
 
 
@@ -41,7 +42,8 @@ class Market:
     (its mark price) followed by one per asset (its index price in USD). ``time_ns`` is the
     oldest observation that went into a price. ``implied_vol`` (fraction a year),
     ``forward`` (in quote) have one row per instrument; ``rate`` (continuous, a year) one per
-    asset. ``surfaces`` holds at most one volatility surface per underlying.
+    asset. ``surfaces`` holds at most one volatility surface per underlying; ``state`` is the
+    condition of the venue itself, where its rules look at it.
     """
 
     instruments: InstrumentTable
@@ -53,6 +55,7 @@ class Market:
     implied_vol: Floats
     forward: Floats
     rate: Floats
+    state: SystemState
     surfaces: tuple[Surface, ...] = ()
 
     def surface_of(self, underlying: str) -> Surface | None:
