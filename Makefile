@@ -14,7 +14,7 @@ SOURCES := src $(wildcard tools benchmarks)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check bench vectors picture lock clean
+.PHONY: help demo test check bench vectors parity picture lock clean
 
 help: ## Print this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
@@ -37,6 +37,9 @@ bench: $(DEV) $(COMPILED) ## Measure every speed claim beside a named peer
 
 vectors: $(RUNTIME) $(COMPILED) ## Run test vectors (FILES="a.json b.json")
 	@$(PY) -m tools.vectors $(FILES)
+
+parity: $(RUNTIME) $(COMPILED) ## Write docs/parity.md from a run of tests/vectors
+	@$(PY) -m tools.parity
 
 picture: $(RUNTIME) $(COMPILED) ## Draw the README's picture again, from the built-in replay
 	@$(PY) -m tools.picture

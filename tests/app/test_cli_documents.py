@@ -141,7 +141,7 @@ MALFORMED: dict[str, tuple[str, bytes, str, str]] = {
         "positions[1]",
         "",
     ),
-    "an unknown model": ("d.json", with_account(model="binance"), "model", "plimsoll.standard"),
+    "an unknown model": ("d.json", with_account(model="binance"), "model", "binance.usdm"),
     "an unknown parameter": ("d.json", with_account(params={"fee": 1}), "fee", ""),
     "a parameter of the wrong shape": (
         "d.json",

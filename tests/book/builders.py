@@ -128,7 +128,7 @@ def fold(
         EventBatch(
             book.time_ns + 1,
             accounts=NewAccounts(accounts, np.full(len(accounts), model, dtype=np.int32)),
-            pools=NewPools(np.array(pools, dtype=np.int32)),
+            pools=NewPools.isolated(np.array(pools, dtype=np.int32)),
             placements=events(Placements, orders),
             trades=events(Trades, trades),
             transfers=events(Transfers, transfers),

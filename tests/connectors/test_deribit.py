@@ -9,12 +9,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from plimsoll.connectors.deribit import (
-    TimeSource,
-    deribit_symbol,
-    native_name,
-    read_option_chain,
-)
+from plimsoll.connectors.deribit import TimeSource, read_option_chain
+from plimsoll.connectors.deribit_names import deribit_symbol, native_name
 from plimsoll.core import InputError, parse_time
 
 NAN = float("nan")

@@ -668,3 +668,32 @@ def test_the_venues_own_condition_is_read_and_unknown_otherwise():
     assert (market.state.open_interest[row], market.state.skew[row]) == (1200, -3)
     assert np.isnan(market.state.twap).all()
     assert np.isnan(np.delete(market.state.deposits, asset)).all()
+
+
+def test_a_venue_that_keeps_currencies_apart_gives_each_a_pool():
+    text = """
+as_of: 2026-01-01T00:00:00Z
+market:
+  index: {BTC: 60000, ETH: 2500}
+  instruments:
+    BTC/USD:BTC: {mark: 60000, contract_multiplier: 10}
+    ETH/USD:ETH: {mark: 2500, contract_multiplier: 1}
+accounts:
+  - id: coins
+    model: deribit.standard
+    balances: {BTC: 1, ETH: 2}
+    positions:
+      - {symbol: ETH/USD:ETH, quantity: 500, entry_price: 2500}
+      - {symbol: BTC/USD:BTC, quantity: -300, entry_price: 60000}
+    orders:
+      - {symbol: ETH/USD:ETH, side: buy, quantity: 10, price: 2400}
+  - id: one
+    model: deribit.standard
+    balances: {ETH: 2}
+"""
+    book = load(text).book
+    names = [book.pool_name(pool) for pool in range(CROSS, book.pool_count)]
+    assert names == ["coins", "one", "coins [ETH]"]
+    assert set(book.pool_kind[CROSS:]) == {PoolKind.CROSS}
+    assert np.diff(book.positions.offsets)[CROSS:].tolist() == [1, 0, 1]
+    assert np.diff(book.orders.offsets)[CROSS:].tolist() == [0, 0, 1]

@@ -268,6 +268,10 @@ def changed(row: tuple, column: int, value: object) -> tuple:
     return (*row[:column], value, *row[column + 1 :])
 
 
+def isolated(*accounts: int) -> NewPools:
+    return NewPools.isolated(np.array(accounts, np.int32))
+
+
 def accounts(*ids: str, model: int = 0) -> NewAccounts:
     return NewAccounts(ids, np.full(len(ids), model, np.int32))
 
@@ -282,8 +286,14 @@ REFUSED = [
     ({"accounts": accounts("carol", model=1)}, r"accounts\.model\[0\]: no such model;"),
     ({"accounts": accounts("carol", model=-1)}, r"accounts\.model\[0\]: no such model;"),
     ({"accounts": NewAccounts(("x", "y"))}, r"accounts: columns differ in length;"),
-    ({"pools": NewPools(np.array([0, 2], np.int32))}, r"pools\.account\[1\]: no such account;"),
-    ({"pools": NewPools(np.array([-1], np.int32))}, r"pools\.account\[0\]: no such account;"),
+    (
+        {"pools": NewPools.isolated(np.array([0, 2], np.int32))},
+        r"pools\.account\[1\]: no such account;",
+    ),
+    (
+        {"pools": NewPools.isolated(np.array([-1], np.int32))},
+        r"pools\.account\[0\]: no such account;",
+    ),
     ({"cancels": [(7, 1)]}, r"cancels\.pool\[0\]: no such pool;"),
     ({"cancels": [(ALICE, 2)]}, r"cancels\.order_id\[0\]: no such open order;"),
     ({"cancels": [(BOB, 1)]}, r"cancels\.order_id\[0\]: no such open order;"),

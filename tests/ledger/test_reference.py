@@ -78,7 +78,7 @@ def batches(draw: st.DrawFn, time_ns: int, known: Reference) -> EventBatch:
         accounts=NewAccounts(
             tuple(f"account {known.accounts + k}" for k in range(new)), np.zeros(new, np.int32)
         ),
-        pools=NewPools(np.array(isolated, np.int32)),
+        pools=NewPools.isolated(np.array(isolated, np.int32)),
         cancels=events(Cancels, cancelled),
         placements=events(Placements, [(*key, *draw(details)) for key in placed]),
         trades=events(Trades, [(*pair, *rest) for pair, *rest in trades]),

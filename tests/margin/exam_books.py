@@ -35,6 +35,8 @@ MULTIPLIERS = MappingProxyType(
         "ETH/USD:ETH": "10",
         "BTC/USD:BTC-261225": "100",
         "ETH/USD:ETH-261225": "10",
+        "BTC/USD:USD": "1",
+        "ETH/USD:USD": "1",
         "ETH/USD:BTC": "0.000001",
         "BTC/USDT:USDT#long": "0.001",
         "BTC/USDT:USDT#short": "0.001",
@@ -56,13 +58,16 @@ MULTIPLIERS = MappingProxyType(
     }
 )
 DECIMALS = {"USDT": 6, "USDC": 6, "USD": 6, "BTC": 8, "ETH": 8, "SOL": 8, "DOGE": 6, "IBM": 4}
+DECIMALS |= {"WBTC": 8, "WETH": 8, "LINK": 6}
 INDEX = {"BTC": 60_000.0, "ETH": 2_500.0, "SOL": 150.0, "DOGE": 0.2, "IBM": 98.0}
+INDEX |= {"WBTC": 60_000.0, "WETH": 2_500.0, "LINK": 15.0}
 INDEX |= {"USDT": 1.0, "USDC": 1.0, "USD": 1.0}
-ASSETS = ("USDT", "USDC", "USD", "BTC", "ETH", "SOL", "DOGE", "IBM")
+ASSETS = tuple(DECIMALS)
 
 TABLE = table_of(MULTIPLIERS, DECIMALS)
 DESK = Desk(TABLE)
-CONTRACTS = tuple(symbol for symbol in TABLE.symbols if not symbol.startswith("DEAD"))
+PRICED = tuple(symbol for symbol in TABLE.symbols if not symbol.startswith("DEAD"))
+CONTRACTS = tuple(symbol for symbol in PRICED if ":" in symbol)
 RULES = SanityRules()
 
 
@@ -76,10 +81,20 @@ class ExamBook:
 
 @dataclass(frozen=True)
 class Listing:
-    """What a model has rules for, of the exam's contracts and assets."""
+    """What a model has rules for, of the exam's contracts and assets.
+
+    ``debts`` may be owed, ``funding`` is an asset that counts as collateral.
+    """
 
     contracts: tuple[str, ...]
     assets: tuple[str, ...]
+    debts: tuple[str, ...]
+    funding: str
+
+    @property
+    def is_lender(self) -> bool:
+        """Whether the model has no rule for any contract: then accounts owe assets instead."""
+        return not self.contracts
 
 
 def choice_of(model: Model, more: Mapping[str, Any] = MappingProxyType({})) -> ModelChoice:
@@ -100,7 +115,7 @@ def draw_prices(random: np.random.Generator) -> dict[str, float]:
         for asset, level in INDEX.items()
     } | {"USD": 1.0}
     marks = {}
-    for symbol in CONTRACTS:
+    for symbol in PRICED:
         row = TABLE.rows[TABLE.index[symbol]]
         spot = index[row.base] / index[row.quote]
         if row.kind == Kind.OPTION:
@@ -136,7 +151,8 @@ def market_at(prices: Mapping[str, float]) -> Market:
 @cache
 def listing_of(model: Model) -> Listing:
     """What the model answers for, found by asking about each contract and asset alone."""
-    names = (*CONTRACTS, *ASSETS)
+    owing = tuple(f"-{asset}" for asset in ASSETS)
+    names = (*CONTRACTS, *ASSETS, *owing)
     book = open_book(TABLE, *names, models=(choice_of(model),))
     pools = range(5, 5 + len(names))
     asked = dict(zip(names, pools, strict=True))
@@ -144,14 +160,18 @@ def listing_of(model: Model) -> Listing:
         book,
         trades=[DESK.trade(asked[s], s, "-1" if "#short" in s else "1", "0.5") for s in CONTRACTS]
         + [DESK.trade(asked[s], s, "-2", "0.5") for s in CONTRACTS if "#" not in s],
-        transfers=[DESK.deposit(asked[asset], asset, "1") for asset in ASSETS],
+        transfers=[DESK.deposit(asked[asset], asset, "1") for asset in ASSETS]
+        + [DESK.deposit(asked[debt], debt[1:], "-1") for debt in owing],
     )
     market = market_at(draw_prices(stream(1, "exam listing")))
-    status = assess(book, market, models_of(model)).status
-    known = [name for name in names if status[asked[name]] != Status.UNKNOWN]
+    result = assess(book, market, models_of(model))
+    known = [name for name in names if result.status[asked[name]] != Status.UNKNOWN]
+    counted = [name for name in known if result.collateral_value[asked[name]] > 0]
     return Listing(
         tuple(name for name in known if "/" in name),
-        tuple(name for name in known if "/" not in name),
+        tuple(name for name in known if name in ASSETS),
+        tuple(name[1:] for name in known if name in owing),
+        next(name for name in ASSETS if name in counted),
     )
 
 
@@ -181,7 +201,7 @@ def exam_book(model: Model, accounts: int, seed: int = 2025) -> ExamBook:
     """Random accounts over what the model lists, from 30 USD to 30 million, each funded."""
     random = stream(seed, "exam book")
     prices, listing = draw_prices(random), listing_of(model)
-    contracts = [symbol for symbol in listing.contracts if ":" in symbol]
+    contracts = listing.contracts
     isolable = [s for s in contracts if TABLE.kind[TABLE.index[s]] != Kind.OPTION]
     isolated = tuple(sorted(int(a) for a in random.integers(accounts, size=accounts // 2)))
     isolated = isolated if isolable else ()
@@ -204,7 +224,11 @@ def exam_book(model: Model, accounts: int, seed: int = 2025) -> ExamBook:
             orders.append(DESK.order(pool, 100 - k, symbol, quantity, f"{price:.6f}", reduces))
         for asset in random.choice(listing.assets, size=random.integers(1, 3)):
             worth = usd * float(np.exp(random.uniform(np.log(0.05), np.log(3))))
-            worth *= -0.2 if random.random() < 0.05 else 1
+            worth *= -0.2 if random.random() < 0.05 and asset in listing.debts else 1
             transfers.append(DESK.deposit(pool, str(asset), f"{worth / prices[asset]:.6f}"))
+            if listing.is_lender and random.random() < 0.8:
+                debt = str(random.choice(listing.debts))
+                owed = -abs(worth) * random.uniform(0.05, 1) / prices[debt]
+                transfers.append(DESK.deposit(pool, debt, f"{owed:.6f}"))
     book = open_book(TABLE, *(f"account {k}" for k in range(accounts)), models=(choice_of(model),))
     return ExamBook(fold(book, (), isolated, orders, trades, transfers), market_at(prices))

@@ -4,4 +4,86 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-EXAM_PARAMS: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+# Without starts of scaling: the exam's market knows of no deposits and loans.
+MANGO_WEIGHTS: Mapping[str, float] = MappingProxyType(
+    {
+        "initial_asset_weight": 0.8,
+        "initial_liability_weight": 1.2,
+        "maintenance_asset_weight": 0.9,
+        "maintenance_liability_weight": 1.1,
+    }
+)
+MANGO_OVERALL: Mapping[str, float] = MappingProxyType(
+    {"initial_overall_weight": 0.5, "maintenance_overall_weight": 0.6}
+)
+EXAM_PARAMS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "aave.v2": {
+            "loan_to_value": {"WETH": 0.8, "LINK": 0.7},
+            "liquidation_threshold": {"WETH": 0.825, "LINK": 0.75},
+        },
+        "bybit.cross": {"borrow_tiers": {"default": [[0, 0.04, 0.2]]}},
+        "bybit.portfolio": {
+            "borrow_tiers": {"default": [[0, 0.04, 0.2]]},
+            "option_contingency_rate": {"BTC": 0.015},
+            "delta_contingency": {"BTC": 0},
+            "vega_contingency": {"BTC": 0},
+            "usdt_usdc_contingency": {"BTC": 0},
+        },
+        "cme.span": {
+            "price_scan_range": {"default": 0.2},
+            "vol_scan_range": {"default": 0.3},
+            "intra_commodity_charge": {"default": 0.01},
+            "short_option_minimum": {"default": 0.05},
+            "inter_commodity_credit": {"BTC/ETH": [1, 20, 0.5]},
+        },
+        "gmx.v2": {
+            "markets": {
+                "default": {
+                    "min_collateral_factor": 0.01,
+                    "closing_fee_rate": 0.0005,
+                    "positive_impact_factor": 0,
+                    "negative_impact_factor": 0,
+                    "impact_exponent": 2,
+                    "max_impact_factor": 0.005,
+                }
+            },
+        },
+        "mango.v4": {
+            "stable_price": "oracle",
+            "tokens": {asset: dict(MANGO_WEIGHTS) for asset in ("USDT", "ETH", "SOL")},
+            "perps": {
+                "ETH/USDC:USDC": {**MANGO_WEIGHTS, **MANGO_OVERALL},
+                "BTC/USDT:USDT": {**MANGO_WEIGHTS, **MANGO_OVERALL},
+            },
+        },
+        "synthetix.v3": {
+            "markets": {
+                "default": {
+                    "skew_scale": 1e6,
+                    "initial_margin_ratio": 2,
+                    "minimum_initial_margin_ratio": 0.02,
+                    "maintenance_margin_scalar": 0.5,
+                    "minimum_position_margin": 50,
+                    "flag_reward_ratio": 0.001,
+                    "window_multiplier": 1,
+                    "window_seconds": 30,
+                    "maker_fee": 0.0002,
+                    "taker_fee": 0.0008,
+                }
+            },
+            "flag_cost": 2,
+            "minimum_reward": 5,
+            "profit_ratio": 0.3,
+            "collateral_scaling": 0.5,
+            "maximum_reward": 300,
+            "window_cost": 1,
+        },
+        "okx.portfolio": {
+            "vol_shocks": [[0, 0.5, 0.6], [30, 0.3, 0.4], [180, 0.15, 0.2]],
+            "depeg_tiers": {"0": [[None, 0.4]], "0.995": [[None, 0.015]]},
+            "position_tiers": {"default": [[None, 0.05, 0.1]]},
+            "discounts": {"ETH": [[None, 0.9]]},
+        },
+    }
+)

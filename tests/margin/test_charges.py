@@ -372,9 +372,9 @@ def test_margin_ratio_at_its_edges() -> None:
         (
             "BTC/USD:BTC-261225-80000-C",
             "0.01",
-            "the model has no rule for the option BTC/USD:BTC-261225-80000-C",
+            "plimsoll.standard has no rule or parameter for BTC/USD:BTC-261225-80000-C",
         ),
-        ("MOON/USDT:USDT", "1", "the model's table has no parameters for one of: MOON"),
+        ("MOON/USDT:USDT", "1", "plimsoll.standard has no rule or parameter for MOON/USDT:USDT"),
     ],
 )
 @pytest.mark.parametrize("how", ["held", "ordered"])

@@ -64,14 +64,9 @@ def models(model: Model) -> ModelSet:
     return models_of(model)
 
 
-def richest(model: Model) -> str:
-    """What an account of the model is best funded with."""
-    return next(a for a in ("USDT", "USDC", "USD", "BTC") if a in listing_of(model).assets)
-
-
 def test_a_model_lists_something(model: Model) -> None:
     listing = listing_of(model)
-    assert len(listing.contracts) >= 2
+    assert len(listing.contracts) >= 2 or len(listing.assets) >= 3
     assert listing.assets
 
 
@@ -111,7 +106,7 @@ def test_initial_covers_maintenance(models: ModelSet, crowd: ExamBook) -> None:
     rounding = 1 - 1e-15 * len(result.charges)
     assert np.all(result.initial_margin >= result.maintenance_margin * rounding)
     assert np.all(result.maintenance_margin >= 0)
-    assert np.count_nonzero(result.maintenance_margin) > 100
+    assert np.count_nonzero(result.maintenance_margin) > 80
 
 
 def test_no_figure_of_a_sound_market_is_nan(models: ModelSet, crowd: ExamBook) -> None:
@@ -171,12 +166,12 @@ def test_an_earlier_plan_brought_up_to_date_changes_no_bit(
     model: Model, models: ModelSet, crowd: ExamBook
 ) -> None:
     plan = lay_out(crowd.book)
-    first, second = listing_of(model).contracts[:2]
+    listing = listing_of(model)
     book = fold(
         crowd.book,
-        trades=[DESK.trade(7, first, "3", "150")],
-        transfers=[DESK.deposit(9, "SOL", "5")],
-        orders=[DESK.order(11, 7, second, "3", "2500")],
+        trades=[DESK.trade(7, s, "3", "150") for s in listing.contracts[:1]],
+        transfers=[DESK.deposit(9, listing.assets[-1], "5")],
+        orders=[DESK.order(11, 7, s, "3", "2500") for s in listing.contracts[1:2]],
     )
     updated = assess(book, crowd.market, models, lay_out(book, plan))
     fresh = assess(book, crowd.market, models)
@@ -199,26 +194,27 @@ def needy_book(model: Model) -> Book:
     """One account with some of everything the model lists, one with nothing but cash."""
     book = open_book(TABLE, "needy", "plain", models=(choice_of(model),))
     listing = listing_of(model)
-    ordered = next(s for s in listing.contracts if ":" in s)
+    owed = next((a for a in ("SOL", "USDC") if a in listing.debts), "")
     return fold(
         book,
         trades=[
             DESK.trade(5, s, "-2" if "#short" in s or n % 3 == 1 else "2", "0.5")
             for n, s in enumerate(listing.contracts)
-            if s != ordered
         ],
-        orders=[DESK.order(5, 1, ordered, "5", "0.5")],
-        transfers=[DESK.deposit(5, asset, "-100" if asset == "SOL" else "20000")
-                   for asset in listing.assets]
-        + [DESK.deposit(6, richest(model), "100")],
+        orders=[DESK.order(5, 1, s, "5", "0.5") for s in listing.contracts[:1]],
+        transfers=[DESK.deposit(5, asset, "-100" if asset == owed else "20000")
+                   for asset in dict.fromkeys((*listing.assets, *([owed] if owed else [])))]
+        + [DESK.deposit(6, listing_of(model).funding, "100")],
     )  # fmt: skip
 
 
 def needed(model: Model) -> tuple[str, ...]:
     """Every price that the needy account depends on and the plain one does not."""
     listing = listing_of(model)
-    contracts = [s for s in listing.contracts if ":" in s]
-    return (*contracts, *(a for a in listing.assets if a not in ("USD", richest(model))))
+    return (
+        *listing.contracts,
+        *(a for a in listing.assets if a not in ("USD", listing_of(model).funding)),
+    )
 
 
 def broken_market(name: str, defect: str) -> Market:
@@ -272,7 +268,7 @@ def test_two_models_in_one_book_equal_two_books(model: Model, crowd: ExamBook) -
 def test_more_collateral_never_worsens(
     model: Model, models: ModelSet, crowd: ExamBook, amount: str
 ) -> None:
-    pools, asset = user_pools(crowd.book), richest(model)
+    pools, asset = user_pools(crowd.book), listing_of(model).funding
     richer = fold(crowd.book, transfers=[DESK.deposit(int(pool), asset, amount) for pool in pools])
     before = assess(crowd.book, crowd.market, models)
     after = assess(richer, crowd.market, models)

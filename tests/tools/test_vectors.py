@@ -19,6 +19,7 @@ from tests.tools.answered import (
     bitmex,
     bybit,
     deribit,
+    dydx,
     hyperliquid,
     kraken,
     okx,
@@ -26,6 +27,7 @@ from tests.tools.answered import (
     others,
     paradex,
     references,
+    synthetix,
 )
 from tests.tools.answered.binance import STEP
 from tests.tools.answered.cases import CLOSE, venue_case
@@ -50,8 +52,8 @@ UNMODELLED = {
 ANSWERED = {
     name: case
     for party in (
-        binance, bitmex, bybit, deribit, hyperliquid, kraken, okx, options, others, paradex,
-        references,
+        binance, bitmex, bybit, deribit, dydx, hyperliquid, kraken, okx, options, others,
+        paradex, references, synthetix,
     )
     for name, case in party.ANSWERED.items()
 }  # fmt: skip
@@ -69,7 +71,8 @@ def write(tmp_path: Path) -> Callable[..., str]:
 
 def case_of(raw: dict[str, Any], tmp_path: Path) -> Case:
     path = tmp_path / "case.json"
-    path.write_text(json.dumps([raw]), encoding="utf-8")
+    file = {"profiles": {}, "vectors": [raw]} if "peer" in raw else [raw]
+    path.write_text(json.dumps(file), encoding="utf-8")
     return read_file(path).cases[0]
 
 

@@ -1,11 +1,14 @@
 """Expected figures against answers, key by key."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 from tools.vectors.cases import Tolerance
+
+_WHOLE = re.compile(r"-?[0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +25,12 @@ class Difference:
 def compare(key: str, expected: Any, got: Any, tolerance: Tolerance) -> Iterator[Difference]:
     """Every difference under ``key``; ``got`` may hold more than is expected, never less.
 
-    Numbers pass within the tolerance, anything else if it is equal. Nothing expected is a
-    difference too: a case without figures proves nothing.
+    Numbers pass within the tolerance, anything else if it is equal. An integer beyond what
+    JSON readers keep is written as text, and compared as the integer it is. Nothing expected is
+    a difference too: a case without figures proves nothing.
     """
+    if isinstance(expected, str) and isinstance(got, int) and _WHOLE.fullmatch(expected):
+        expected = int(expected)
     if isinstance(expected, Mapping | list) and not expected:
         yield Difference(key, "holds no figure", expected, got)
     elif isinstance(expected, Mapping):

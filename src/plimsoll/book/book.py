@@ -116,13 +116,27 @@ class Book:
         return np.flatnonzero(self.pool_account == account)
 
     def pool_name(self, pool: int) -> str:
-        """The account's id, with the isolated instrument's symbol where there is one."""
+        """The account's id, with what else tells a pool of it from its first one.
+
+        That is the symbol of an isolated position, or the asset of a currency kept apart.
+        """
         account = int(self.pool_account[pool])
         if account < 0:
             return f"@{SystemPool(pool).name.lower()}"
         name = self.account_ids[account]
         if self.pool_kind[pool] != PoolKind.ISOLATED:
-            return name
+            pools = self.pools_of(account)
+            if pool == pools[self.pool_kind[pools] == PoolKind.CROSS][0]:
+                return name
+            return f"{name} [{', '.join(self._currencies(pool)) or 'empty'}]"
         first, end = self.positions.offsets[pool], self.positions.offsets[pool + 1]
         held = (self.instruments.rows[i].symbol for i in self.positions.instrument[first:end])
         return f"{name} [{', '.join(held) or 'isolated'}]"
+
+    def _currencies(self, pool: int) -> list[str]:
+        """Assets that a pool owns or settles in."""
+        owned = slice(self.balances.offsets[pool], self.balances.offsets[pool + 1])
+        held = slice(self.positions.offsets[pool], self.positions.offsets[pool + 1])
+        settled = self.instruments.settle[self.positions.instrument[held]]
+        ids = dict.fromkeys([*self.balances.asset[owned].tolist(), *settled.tolist()])
+        return [self.instruments.assets.names[i] for i in ids]

@@ -9,7 +9,7 @@ from typing import Any, final
 import msgspec
 import numpy as np
 
-from plimsoll.book import Book, ModelChoice, SystemPool
+from plimsoll.book import Book, ModelChoice, PoolKind, SystemPool
 from plimsoll.connectors.check import Listing, check_document, instant, list_instruments
 from plimsoll.connectors.document import (
     AccountDocument,
@@ -108,9 +108,11 @@ class _Pools:
 
     accounts: int
     owners: list[int]
+    kinds: list[PoolKind]
 
-    def add(self, account: int) -> int:
+    def add(self, account: int, kind: PoolKind) -> int:
         self.owners.append(account)
+        self.kinds.append(kind)
         return len(SystemPool) + self.accounts + len(self.owners) - 1
 
 
@@ -118,7 +120,7 @@ def _batch(
     document: PortfolioDocument, listing: Listing, table: InstrumentTable, models: list[int]
 ) -> EventBatch:
     """The one batch that brings an empty book to what the document says."""
-    numbered = _Pools(len(document.accounts), [])
+    numbered = _Pools(len(document.accounts), [], [])
     deposits: list[DepositRow] = []
     openings: list[TradeRow] = []
     orders: list[OrderRow] = []
@@ -131,7 +133,7 @@ def _batch(
             inner = f"{place}.positions[{j}]"
             pool = homes[_settle(position.symbol, table)]
             if position.margin_mode == "isolated":
-                pool = numbered.add(k)
+                pool = numbered.add(k, PoolKind.ISOLATED)
             # Where a symbol is held both ways its orders stay with the cross position.
             pools[position.symbol] = min(pool, pools.get(position.symbol, pool))
             deposits += _margin_deposits(position, table, inner, pool)
@@ -140,7 +142,7 @@ def _batch(
     return EventBatch(
         time_ns=instant(document.as_of, "as_of"),
         accounts=NewAccounts(tuple(a.id for a in document.accounts), np.array(models, np.int32)),
-        pools=NewPools(np.array(numbered.owners, np.int32)),
+        pools=NewPools(np.array(numbered.owners, np.int32), np.array(numbered.kinds, np.int8)),
         placements=placements_of(orders),
         trades=trades_of(openings),
         transfers=transfers_of([*deposits, *_premiums(openings, table)]),
@@ -161,7 +163,8 @@ def _home_pools(
     if not find_model(account.model, f"{place}.model").is_segregated:
         return dict.fromkeys(assets, cross)
     return {
-        asset: pools.add(number) if k else cross for k, asset in enumerate(dict.fromkeys(assets))
+        asset: pools.add(number, PoolKind.CROSS) if k else cross
+        for k, asset in enumerate(dict.fromkeys(assets))
     }
 
 

@@ -172,7 +172,9 @@ def _check_positions(account: AccountDocument, as_of_ns: int, place: str) -> Non
     cross: set[str] = set()
     for j, position in enumerate(account.positions):
         inner = f"{place}.positions[{j}]"
-        kind = _parse_live(position.symbol, as_of_ns, f"{inner}.symbol").kind
+        instrument = _parse_live(position.symbol, as_of_ns, f"{inner}.symbol")
+        _check_side(position, instrument.leg, f"{inner}.quantity")
+        kind = instrument.kind
         if kind == Kind.SPOT:
             problem = f"'{position.symbol}' is spot, which is no position"
             remedy = f"add the {_base(position.symbol)} to balances"
@@ -192,3 +194,10 @@ def _check_positions(account: AccountDocument, as_of_ns: int, place: str) -> Non
             problem = f"a second cross position in '{position.symbol}'"
             raise InputError(f"{inner}.symbol", problem, "net the two, or isolate them")
         cross.add(position.symbol)
+
+
+def _check_side(position: PositionDocument, leg: str, place: str) -> None:
+    if (leg == "long" and position.quantity < 0) or (leg == "short" and position.quantity > 0):
+        other = "short" if leg == "long" else "long"
+        remedy = f"change its sign, or name the leg #{other}"
+        raise InputError(place, f"{position.quantity} contracts cannot be on the {leg} leg", remedy)

@@ -14,7 +14,7 @@ import numpy as np
 from msgspec import Meta, Struct
 from msgspec import inspect as types
 
-from plimsoll.book import Book
+from plimsoll.book import Book, PoolKind
 from plimsoll.connectors.build import Portfolio, build_portfolio
 from plimsoll.connectors.check import check_symbol, list_instruments
 from plimsoll.connectors.document import (
@@ -161,7 +161,10 @@ def _change(book: Book, before: Portfolio, name: str, change: WhatIfAccount, pla
         book,
         EventBatch(
             book.time_ns + 1,
-            pools=NewPools(np.full(len(fresh), account, dtype=np.int32)),
+            pools=NewPools(
+                np.full(len(fresh), account, dtype=np.int32),
+                np.full(len(fresh), PoolKind.CROSS, dtype=np.int8),
+            ),
             cancels=_cancels(book, account, change),
             placements=placements_of(
                 list(_orders(book, account, pools, change, place)), FIRST_ORDER_ID

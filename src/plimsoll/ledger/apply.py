@@ -78,12 +78,12 @@ def conservation_residual(book: Book) -> tuple[int, ...]:
 
 
 def _open_pools(book: Book, batch: EventBatch) -> Book:
-    new, isolated = len(batch.accounts.ids), batch.pools.account
-    count = new + isolated.size
+    new, more = len(batch.accounts.ids), batch.pools.account
+    count = new + more.size
     if count == 0:
         return book
     cross = len(book.account_ids) + np.arange(new, dtype=np.int32)
-    kinds = np.repeat([PoolKind.CROSS, PoolKind.ISOLATED], [new, isolated.size])
+    kinds = np.concatenate([np.full(new, PoolKind.CROSS, dtype=np.int8), batch.pools.kind])
 
     def padded(offsets: Int64s) -> Int64s:
         return np.concatenate([offsets, np.full(count, offsets[-1], dtype=np.int64)])
@@ -92,8 +92,8 @@ def _open_pools(book: Book, batch: EventBatch) -> Book:
         book,
         account_ids=book.account_ids + batch.accounts.ids,
         account_model=np.concatenate([book.account_model, batch.accounts.model]),
-        pool_account=np.concatenate([book.pool_account, cross, isolated]),
-        pool_kind=np.concatenate([book.pool_kind, kinds.astype(np.int8)]),
+        pool_account=np.concatenate([book.pool_account, cross, more]),
+        pool_kind=np.concatenate([book.pool_kind, kinds]),
         pool_state=np.concatenate(
             [book.pool_state, np.full(count, PoolState.NORMAL, dtype=np.int8)]
         ),

@@ -4,7 +4,7 @@ from dataclasses import fields
 
 import numpy as np
 
-from plimsoll.book import Book, PoolState, locate_rows
+from plimsoll.book import Book, PoolKind, PoolState, locate_rows
 from plimsoll.core import Bools, Int8s, Int32s, Int64s, LedgerError, format_time
 from plimsoll.core.exact import UNITS_MAX
 from plimsoll.instruments import Kind
@@ -67,6 +67,9 @@ def _check_accounts(book: Book, batch: EventBatch) -> None:
     _refuse("accounts.model", _outside(batch.accounts.model, len(book.models)), "no such model")
     total = len(book.account_ids) + len(ids)
     _refuse("pools.account", _outside(batch.pools.account, total), "no such account")
+    kind = batch.pools.kind
+    wrong = (kind != PoolKind.CROSS) & (kind != PoolKind.ISOLATED)
+    _refuse("pools.kind", wrong, "no kind of an account's pool")
 
 
 def _check_orders(book: Book, batch: EventBatch, pools: int) -> None:

@@ -5,6 +5,7 @@ from enum import IntEnum
 
 import numpy as np
 
+from plimsoll.book import PoolKind
 from plimsoll.core import Bools, Int8s, Int32s, Int64s
 
 
@@ -56,9 +57,19 @@ class NewAccounts:
 
 @dataclass(frozen=True, slots=True)
 class NewPools:
-    """Isolated pools to open for accounts, given by index."""
+    """More pools to open for accounts, given by index.
+
+    ``kind`` is a ``PoolKind``: ISOLATED for a position, CROSS for a currency that a venue keeps
+    apart.
+    """
 
     account: Int32s = field(default_factory=_no_int32)
+    kind: Int8s = field(default_factory=_no_int8)
+
+    @classmethod
+    def isolated(cls, account: Int32s) -> "NewPools":
+        """Pools for isolated positions of accounts."""
+        return cls(account, np.full(account.size, PoolKind.ISOLATED, dtype=np.int8))
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,8 +41,8 @@ class Arithmetic:
         """Quotient, exact towards zero, as machine integers divide."""
         if not self.is_exact:
             return numerator / denominator
-        size = abs(numerator) // abs(denominator)
-        return np.where((numerator < 0) != (denominator < 0), -size, size)[()]
+        sign = 1 - 2 * ((numerator < 0) != (denominator < 0))
+        return sign * (abs(numerator) // abs(denominator))
 
     def root(self, value: Numbers) -> Numbers:
         """Square root of values >= 0, exact rounded down."""
@@ -56,6 +56,13 @@ class Arithmetic:
         raised = base ** abs(exponent)
         pair = (raised, 1) if exponent >= 0 else (1, raised)
         return pair if self.is_exact else (float(pair[0]), float(pair[1]))
+
+
+def choose(condition: Any, yes: Numbers, no: Numbers) -> Numbers:
+    """``yes`` where the condition holds, else ``no``; single integers of any size, too."""
+    if np.ndim(condition) == 0:
+        return yes if condition else no
+    return np.where(condition, yes, no)
 
 
 EXACT = Arithmetic(is_exact=True)

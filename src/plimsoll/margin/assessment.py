@@ -6,6 +6,9 @@ import numpy as np
 
 from plimsoll.core import Floats, Int8s, Int32s, Int64s, Status
 
+ACCOUNT_ROW = -1
+"""The label of a detail's row that speaks of the pool as a whole."""
+
 
 @dataclass(frozen=True, slots=True)
 class Charge:
@@ -20,8 +23,8 @@ class Charge:
 class Detail:
     """Rows behind a pool's figures, for people: pool p owns offsets[p] to offsets[p + 1].
 
-    ``label`` indexes the assets, or the instruments where ``by_instrument``; ``columns`` are
-    named figures, one value per row.
+    ``label`` indexes the assets, or the instruments where ``by_instrument``, or is
+    ``ACCOUNT_ROW``; ``columns`` are named figures, one value per row.
     """
 
     name: str

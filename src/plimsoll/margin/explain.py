@@ -1,17 +1,17 @@
 """Why a requirement is what it is: the charges, the rows behind them, what is unknown."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from plimsoll.book import Book, PoolKind, clone_account
-from plimsoll.core import Status
+from plimsoll.core import Int32s, Status
 from plimsoll.instruments import Kind
 from plimsoll.margin.assess import assess
-from plimsoll.margin.assessment import Detail, Requirement
+from plimsoll.margin.assessment import ACCOUNT_ROW, Detail, Requirement
 from plimsoll.margin.exposure import Exposure, measure_exposure
 from plimsoll.margin.layout import lay_out_book
-from plimsoll.margin.model import Model, ModelSet, ResolvedModel
+from plimsoll.margin.model import ModelSet, ResolvedModel
 from plimsoll.market import Market, Quality
 
 
@@ -89,7 +89,9 @@ def explain(
                 model=small.models[0].name,
                 currency=result.currency,
                 status=status,
-                reasons=unknown_reasons(small, market, int(pool), status, resolved.model),
+                reasons=unknown_reasons(small, market, int(pool), resolved)
+                if status == Status.UNKNOWN
+                else (),
                 equity=float(result.equity[pool]),
                 collateral_value=float(result.collateral_value[pool]),
                 initial_margin=float(result.initial_margin[pool]),
@@ -112,7 +114,10 @@ def _rows(detail: Detail, book: Book, pool: int) -> DetailTable:
     table = book.instruments
     names = table.symbols if detail.by_instrument else table.assets.names
     rows = tuple(
-        (names[detail.label[row]], tuple(float(c[row]) for _, c in detail.columns))
+        (
+            "account" if detail.label[row] == ACCOUNT_ROW else names[detail.label[row]],
+            tuple(float(c[row]) for _, c in detail.columns),
+        )
         for row in range(detail.offsets[pool], detail.offsets[pool + 1])
     )
     by = "symbol" if detail.by_instrument else "asset"
@@ -144,11 +149,9 @@ def _positions(
 
 
 def unknown_reasons(
-    book: Book, market: Market, pool: int, status: Status, model: Model
+    book: Book, market: Market, pool: int, resolved: ResolvedModel
 ) -> tuple[str, ...]:
     """Why a pool's status is UNKNOWN: each price it needs that is unusable, or a missing rule."""
-    if status != Status.UNKNOWN:
-        return ()
     table = book.instruments
     count = len(table)
     held = slice(book.positions.offsets[pool], book.positions.offsets[pool + 1])
@@ -160,24 +163,52 @@ def unknown_reasons(
             book.orders.instrument[ordered],
         ]
     )
+    balances = book.balances.asset[owned][book.balances.amount[owned] != 0]
     assets = np.concatenate(
-        [
-            book.balances.asset[owned][book.balances.amount[owned] != 0],
-            *(column[in_use] for column in (table.base, table.quote, table.settle)),
-        ]
+        [balances, *(column[in_use] for column in (table.base, table.quote, table.settle))]
     )
     rows = sorted({int(i) for i in in_use} | {count + int(a) for a in assets})
     reasons = tuple(market.describe(row) for row in rows if market.quality[row] != Quality.GOOD)
     if reasons:
         return reasons
-    options = [int(i) for i in in_use if table.kind[i] == Kind.OPTION]
-    names = table.symbols
-    if model.reprices_options:
+    if resolved.model.reprices_options:
+        options = [int(i) for i in dict.fromkeys(in_use.tolist()) if table.kind[i] == Kind.OPTION]
         inputs = (("implied_vol", market.implied_vol), ("underlying", market.forward))
         blind = [(what, i) for i in options for what, column in inputs if np.isnan(column[i])]
         if blind:
-            return tuple(f"{what} of {names[i]} is missing" for what, i in blind)
-    elif options:
-        return tuple(f"the model has no rule for the option {names[i]}" for i in options)
-    under = ", ".join(sorted({table.assets.names[table.base[i]] for i in in_use}))
-    return (f"the model's table has no parameters for one of: {under}",)
+            return tuple(f"{what} of {table.symbols[i]} is missing" for what, i in blind)
+    return _missing_rules(book, market, pool, resolved, in_use, balances)
+
+
+def _missing_rules(
+    book: Book, market: Market, pool: int, resolved: ResolvedModel, in_use: Int32s, balances: Int32s
+) -> tuple[str, ...]:
+    """What the model has no answer for even alone, or that it has none for all of it together."""
+    table, models = book.instruments, ModelSet((resolved,))
+    nothing = replace(
+        book,
+        positions=replace(book.positions, quantity=0 * book.positions.quantity,
+                          cost=0 * book.positions.cost),
+        balances=replace(book.balances, amount=0 * book.balances.amount),
+        orders=replace(book.orders, quantity=0 * book.orders.quantity),
+    )  # fmt: skip
+
+    def is_blind(alone: Book) -> bool:
+        return bool(assess(alone, market, models).status[pool] == Status.UNKNOWN)
+
+    found = []
+    for i in dict.fromkeys(in_use.tolist()):
+        held, ordered = book.positions.instrument == i, book.orders.instrument == i
+        positions = replace(book.positions, quantity=book.positions.quantity * held,
+                            cost=book.positions.cost * held)  # fmt: skip
+        orders = replace(book.orders, quantity=book.orders.quantity * ordered)
+        if is_blind(replace(nothing, positions=positions, orders=orders)):
+            found.append(table.symbols[i])
+    for asset in dict.fromkeys(balances.tolist()):
+        amount = book.balances.amount * (book.balances.asset == asset)
+        if is_blind(replace(nothing, balances=replace(book.balances, amount=amount))):
+            found.append(table.assets.names[asset])
+    name = resolved.model.name
+    if not found:
+        return (f"{name} has no rule for these positions together",)
+    return tuple(f"{name} has no rule or parameter for {what}" for what in found)

@@ -69,13 +69,16 @@ class Exposure:
 def notional_coefficient(table: InstrumentTable, price: Floats, index: Floats) -> Floats:
     """USD notional of one contract at ``price``, shape [instruments], always >= 0.
 
-    Linear and options: multiplier * price in quote (coin-quoted options: base) terms.
-    Inverse: the multiplier is quote value already. Quanto: multiplier * price in settle.
+    Linear: multiplier * price in quote. Inverse: the multiplier is quote value already. Quanto:
+    multiplier * price in settle. Options: multiplier * index of the underlying.
     """
     inverse = table.of_payoff(Payoff.INVERSE) & ~table.of_kind(Kind.OPTION)
     quanto = table.of_payoff(Payoff.QUANTO)
     in_currency = np.where(inverse, table.multiplier, table.multiplier * np.abs(price))
     currency = np.where(quanto, index[table.settle], index[table.quote])
+    is_option = table.of_kind(Kind.OPTION)
+    in_currency = np.where(is_option, table.multiplier, in_currency)
+    currency = np.where(is_option, index[table.base], currency)
     # An inverse notional needs no mark, but a position whose mark is unusable must not
     # look measured.
     return np.asarray(np.where(np.isnan(price), np.nan, in_currency * currency))
@@ -111,7 +114,7 @@ def measure_exposure(book: Book, market: Market, layout: Layout) -> Exposure:
             book.orders.quantity, book.orders.price, book.orders.instrument,
             book.orders.is_reduce_only, layout.order_slot, layout.slot_group,
             table.quantity_unit, price_unit, table.multiplier, market.mark, notional,
-            table.of_kind(Kind.SPOT), table.of_payoff(Payoff.INVERSE),
+            table.of_kind(Kind.SPOT), table.of_payoff(Payoff.INVERSE), table.of_kind(Kind.OPTION),
             market.index[table.base], market.index[table.quote], market.index[table.settle],
             buys, sells, buy_notional, sell_notional, loss, reserve,
         )  # fmt: skip

@@ -37,7 +37,7 @@ def sum_orders(
     quantity: Int64s, price: Int64s, instrument: Int32s, is_reduce_only: Bools,
     order_slot: Int64s, slot_group: Int64s,
     quantity_unit: Floats, price_unit: Floats, multiplier: Floats, mark: Floats, notional: Floats,
-    is_spot: Bools, is_inverse: Bools,
+    is_spot: Bools, is_inverse: Bools, is_option: Bools,
     base_index: Floats, quote_index: Floats, settle_index: Floats,
     buys: Floats, sells: Floats, buy_notional: Floats, sell_notional: Floats,
     loss: Floats, reserve: Floats,
@@ -60,7 +60,10 @@ def sum_orders(
             else:
                 reserve[group] += contracts * multiplier[i] * base_index[i]
             continue
-        if is_inverse[i]:
+        if is_option[i]:
+            at_limit = notional[i]
+            worse = multiplier[i] * (limit - mark[i] if is_buy else mark[i] - limit)
+        elif is_inverse[i]:
             at_limit = notional[i]
             gap = multiplier[i] * (1.0 / limit - 1.0 / mark[i])
             worse = -gap if is_buy else gap
@@ -203,3 +206,17 @@ def worst_cells(cells: Floats, out: Floats) -> None:
                 break
             worst = max(worst, -cell)
         out[row] = worst
+
+
+@nb.njit(cache=True, nogil=True)
+def largest_in_segments(offsets: Int64s, values: Floats, out: Floats) -> None:
+    """out[p] = the largest of values[offsets[p]:offsets[p + 1]] above 0; NaN where one is."""
+    for pool in range(out.size):
+        largest = 0.0
+        for row in range(offsets[pool], offsets[pool + 1]):
+            value = values[row]
+            if value != value:
+                largest = value
+                break
+            largest = max(largest, value)
+        out[pool] = largest

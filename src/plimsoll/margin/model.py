@@ -29,9 +29,10 @@ class Model:
 
     ``resolve`` turns a table's parameters into columns aligned with an instrument table; where
     it refuses one it names the place it is given. ``require`` turns exposures into
-    requirements. ``table`` names the TOML file in ``package``, beside the rule file. ``exemptions`` maps rules
-    of the entry exam that the model may break to reasons. ``is_segregated`` says that every
-    settle asset is margined by itself, so that accounts get one pool for each.
+    requirements. ``table`` names the TOML file in ``package``, beside the rule file.
+    ``exemptions`` maps rules of the entry exam that the model may break to reasons.
+    ``is_segregated`` says that every settle asset is margined by itself, so that accounts get
+    one pool for each.
     ``reprices_options`` says that options need an implied volatility and a forward.
     ``prices`` gives the venue's own liquidation and bankruptcy prices, if it states a formula.
     """

@@ -231,7 +231,7 @@ def generate_population(
             tuple([f"A{k:07d}" for k in range(1, accounts + 1)]),
             np.full(accounts, model, dtype=np.int32),
         ),
-        pools=NewPools(held.account[people.is_isolated[held.account]].astype(np.int32)),
+        pools=NewPools.isolated(held.account[people.is_isolated[held.account]].astype(np.int32)),
         placements=_orders(world, people, held),
         trades=_trades(world, held),
         transfers=_deposits(world, people, held),

@@ -2,4 +2,14 @@
 
 from typing import Any
 
-ANSWERED: dict[str, dict[str, Any]] = {}
+from tests.tools.answered.cases import venue_case
+
+ANSWERED: dict[str, dict[str, Any]] = {
+    # By hand: 2,000 at 0.4 %.
+    "flat_maintenance": venue_case(
+        "Gate",
+        "futures maintenance margin",
+        {"notional": -2000, "mmr": 0.004},
+        {"maintenanceMargin": 8},
+    ),
+}

@@ -7,6 +7,7 @@ from tools.vectors.adapters import (
     bitmex,
     bybit,
     deribit,
+    dydx,
     hyperliquid,
     kraken,
     okx,
@@ -14,13 +15,14 @@ from tools.vectors.adapters import (
     others,
     paradex,
     references,
+    synthetix,
 )
 from tools.vectors.adapters.adapter import Adapter
 from tools.vectors.cases import Case
 
 PARTIES = (
-    binance, bitmex, bybit, deribit, hyperliquid, kraken, okx, options, others, paradex,
-    references,
+    binance, bitmex, bybit, deribit, dydx, hyperliquid, kraken, okx, options, others,
+    paradex, references, synthetix,
 )  # fmt: skip
 
 ADAPTERS: tuple[Adapter, ...] = tuple(chain.from_iterable(party.ADAPTERS for party in PARTIES))

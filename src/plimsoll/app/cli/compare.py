@@ -61,6 +61,8 @@ def _print_account(name: str, venues: tuple[Venue, ...]) -> None:
                "Driven by")  # fmt: skip
     table = new_table(f"{name}: requirement by model", columns, texts=2)
     table.columns[-1].justify = "left"
+    for column in table.columns[:-1]:
+        column.no_wrap = True
     for venue in sorted(judged, key=lambda venue: venue.initial_margin):
         mark = "*" if venue.unconfirmed else ""
         table.add_row(
@@ -90,8 +92,8 @@ def _print_account(name: str, venues: tuple[Venue, ...]) -> None:
 def _leverage(venue: Venue) -> str:
     if math.isnan(venue.leverage):
         return "—"
-    most = "" if math.isnan(venue.leverage_max) else f" of {venue.leverage_max:.1f}x"
-    return f"{venue.leverage:.1f}x{most}"
+    most = "" if math.isnan(venue.leverage_max) else f" of {venue.leverage_max:.0f}"
+    return f"{venue.leverage:.1f}{most}"
 
 
 def _drivers(venue: Venue) -> str:

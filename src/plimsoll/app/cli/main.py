@@ -20,6 +20,7 @@ FormatOption = Annotated[Format, typer.Option("--format", help="A table for peop
 AccountsOption = Annotated[int, typer.Option(help="How many accounts to generate.", min=1)]
 SeedOption = Annotated[int, typer.Option(help="Seed of the generated book.", min=0)]
 EXIT_BAD_INPUT: Final = 2
+DEFAULT_SHOCKS: Final = ("-10%", "-20%", "-30%")
 
 
 def margin(
@@ -84,6 +85,25 @@ def compare(
 
     if run_compare(document, models, account, output == Format.JSON):
         raise typer.Exit(EXIT_BAD_INPUT)
+
+
+def loans(
+    positions: Annotated[Path, typer.Argument(help="Loans, parquet or csv: one row per debt.")],
+    prices: Annotated[Path, typer.Option(help="Prices, parquet or csv: date, symbol, price_usd.")],
+    shock: Annotated[
+        list[str] | None, typer.Option(help="Moves of bitcoin to try, e.g. -20%. May be repeated.")
+    ] = None,
+    output: FormatOption = Format.TABLE,
+) -> None:
+    """Show the health of a lender's book, and what a fall of bitcoin would liquidate.
+
+    For example:
+
+        plimsoll loans positions.parquet --prices prices.parquet --shock -10% --shock -30%
+    """
+    from plimsoll.app.cli.loans import run_loans
+
+    run_loans(positions, prices, tuple(shock or DEFAULT_SHOCKS), output == Format.JSON)
 
 
 def replay(
@@ -264,7 +284,7 @@ def build_app() -> typer.Typer:
     )
     books = typer.Typer(help="Make books of accounts.", no_args_is_help=True)
     books.command("generate")(book_generate)
-    for command in (margin, compare, replay, verify, vol, price, models, demo):
+    for command in (margin, compare, loans, replay, verify, vol, price, models, demo):
         app.command()(command)
     app.add_typer(books, name="book")
     return app

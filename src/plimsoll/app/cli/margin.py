@@ -1,5 +1,6 @@
 """``plimsoll margin``: an assessment as a table or JSON."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -262,7 +263,11 @@ def _print_unconfirmed(pool: Explanation) -> None:
 
 def _detail_table(pool: str, detail: DetailTable) -> Table:
     """A detail's rows; figures run down the page where there are more of them than assets."""
-    used = [k for k in range(len(detail.columns)) if any(row[k] for _, row in detail.rows)]
+    used = [
+        k
+        for k in range(len(detail.columns))
+        if any(row[k] and not math.isnan(row[k]) for _, row in detail.rows)
+    ]
     figures = [detail.columns[k].replace("_", " ") for k in used]
     assets = [label for label, _ in detail.rows]
     cells = [[_number(detail.columns[k], values[k]) for k in used] for _, values in detail.rows]
@@ -280,4 +285,6 @@ def _detail_table(pool: str, detail: DetailTable) -> Table:
 
 def _number(name: str, value: float) -> str:
     """Amounts of money to the cent, quantities and prices with the digits they have."""
+    if math.isnan(value):
+        return "—"
     return f"{value:,.8g}" if name in QUANTITIES else money(value)

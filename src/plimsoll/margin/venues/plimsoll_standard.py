@@ -154,16 +154,16 @@ def _scaled(
 
 
 def _barred(exposure: Exposure, params: Params) -> Floats:
-    """NaN for groups that hold a contract without a rule, else 0."""
+    """NaN for groups that hold or order a contract without a rule, else 0."""
     layout = exposure.layout
     barred = np.zeros(layout.group_underlying.size)
     if not np.isnan(params.has_rule).any():
         return barred
     unruled = np.isnan(params.has_rule[layout.slot_instrument])
-    np.add.at(barred, layout.slot_group[unruled], np.nan)
-    # A group emptied of contracts and orders needs no rule.
-    idle = (exposure.gross == 0) & (exposure.worst_long == 0) & (exposure.worst_short == 0)
-    return np.where(idle & (exposure.spot_reserve == 0), 0.0, barred)
+    # A row emptied of contracts and orders needs no rule.
+    in_use = (exposure.quantity != 0) | (exposure.buys != 0) | (exposure.sells != 0)
+    np.add.at(barred, layout.slot_group[unruled & in_use], np.nan)
+    return barred
 
 
 MODEL = Model(

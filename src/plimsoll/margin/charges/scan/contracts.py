@@ -56,13 +56,14 @@ def contract_profits(market: Market, moves: Moves, from_mark: bool) -> Floats:
     """
     table = market.instruments
     out = np.full((len(table), moves.price_move.shape[1]), np.nan)
+    base = market.mark if from_mark else model_values(market)
     for grid, price_move in enumerate(moves.price_move):
         here = moves.grid == grid
         rows = np.flatnonzero(here & ~table.of_kind(Kind.OPTION))
         out[rows] = _outright_profits(market, rows, price_move)
         rows = np.flatnonzero(here & table.of_kind(Kind.OPTION))
         if rows.size:
-            out[rows] = _option_profits(market, rows, price_move, moves, from_mark)
+            out[rows] = _option_profits(market, rows, price_move, moves, base[rows])
     return out
 
 
@@ -83,7 +84,7 @@ def option_years(market: Market, years_elapsed: float = 0.0) -> Floats:
 
 
 def _option_profits(
-    market: Market, rows: Int64s, price_move: Floats, moves: Moves, from_mark: bool
+    market: Market, rows: Int64s, price_move: Floats, moves: Moves, base: Floats
 ) -> Floats:
     table = market.instruments
     in_coin = table.of_payoff(Payoff.INVERSE)[rows]
@@ -101,7 +102,6 @@ def _option_profits(
     out = np.empty((rows.size, price_move.size))
     reprice_grid(columns, shocks, out)
     out[~known] = np.nan
-    base = market.mark[rows] if from_mark else model_values(market)[rows]
     return (out - base[:, np.newaxis]) * table.multiplier[rows][:, np.newaxis]
 
 
@@ -129,7 +129,7 @@ def in_usd(profits: Floats, market: Market, moves: Moves | None = None) -> Float
     """
     table = market.instruments
     price = market.index[table.settle][:, np.newaxis]
-    if moves is None:
+    if moves is None or not len(moves.price_move):
         return profits * price
     in_base = (table.settle == table.base) & (moves.grid >= 0)
     growth = 1.0 + moves.price_move[np.maximum(moves.grid, 0)]
