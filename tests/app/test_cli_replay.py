@@ -280,12 +280,18 @@ def test_models_lists_every_model_with_its_tables() -> None:
             assert table.keys() == {"effective_from", "source", "retrieved", "unconfirmed"}
             assert table["source"]
     shown = plimsoll("models").out
-    assert "plimsoll.standard" in shown
+    assert all(model.name in shown for model in MODELS)
+    told = plimsoll("models", "plimsoll.standard").out
     for name in listed[0]["tables"][-1]["unconfirmed"]:
-        assert name in shown
+        assert name in told
+    unknown = plimsoll("models", "plimsoll.standrad")
+    assert unknown.code == 2
+    assert "did you mean 'plimsoll.standard'" in unknown.err
 
 
-@pytest.mark.parametrize("name", ["margin", "replay", "verify", "models", "book", "demo"])
+@pytest.mark.parametrize(
+    "name", ["margin", "compare", "loans", "replay", "verify", "models", "book", "demo"]
+)
 def test_every_command_has_a_help_page(name: str) -> None:
     done = plimsoll(name, "--help")
     assert done.code == 0

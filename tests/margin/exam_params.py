@@ -30,6 +30,11 @@ EXAM_PARAMS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "vega_contingency": {"BTC": 0},
             "usdt_usdc_contingency": {"BTC": 0},
         },
+        # A manager has one underlying; the exam's market states no rates.
+        "derive.pmrm1": {"underlying": "BTC", "unstated": {"rate": 0.05}},
+        "derive.pmrm2": {"underlying": "BTC", "unstated": {"rate": 0.05}},
+        # So that the exam funds accounts with USDC, without which nothing here has a price.
+        "derive.standard": {"collateral": {"USDT": [0, 1]}},
         "cme.span": {
             "price_scan_range": {"default": 0.2},
             "vol_scan_range": {"default": 0.3},
@@ -78,6 +83,30 @@ EXAM_PARAMS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "collateral_scaling": 0.5,
             "maximum_reward": 300,
             "window_cost": 1,
+        },
+        "vega.capped": {"markets": {"default": {"max_price": 1_000_000}}},
+        "vega.cross": {
+            "markets": {
+                "default": {
+                    "risk_factor_long": 0.05,
+                    "risk_factor_short": 0.06,
+                    "linear_slippage": 0.01,
+                    "funding_factor": 0.5,
+                }
+            },
+            "funding_payment": {"default": 0.001},
+        },
+        "vega.isolated": {
+            "markets": {
+                "default": {
+                    "risk_factor_long": 0.05,
+                    "risk_factor_short": 0.06,
+                    "linear_slippage": 0.01,
+                    "funding_factor": 0.5,
+                }
+            },
+            "funding_payment": {"default": 0.001},
+            "margin_factor": {"default": 0.1},
         },
         "okx.portfolio": {
             "vol_shocks": [[0, 0.5, 0.6], [30, 0.3, 0.4], [180, 0.15, 0.2]],

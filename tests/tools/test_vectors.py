@@ -22,12 +22,14 @@ from tests.tools.answered import (
     dydx,
     hyperliquid,
     kraken,
+    mango,
     okx,
     options,
     others,
     paradex,
     references,
     synthetix,
+    waterfall,
 )
 from tests.tools.answered.binance import STEP
 from tests.tools.answered.cases import CLOSE, venue_case
@@ -52,8 +54,8 @@ UNMODELLED = {
 ANSWERED = {
     name: case
     for party in (
-        binance, bitmex, bybit, deribit, dydx, hyperliquid, kraken, okx, options, others,
-        paradex, references, synthetix,
+        binance, bitmex, bybit, deribit, dydx, hyperliquid, kraken, mango, okx, options,
+        others, paradex, references, synthetix, waterfall,
     )
     for name, case in party.ANSWERED.items()
 }  # fmt: skip
@@ -218,6 +220,14 @@ def test_a_figure_that_is_not_finite_fails(got: float):
 )
 def test_compared_key_by_key(expected: Any, got: Any, found: list[tuple[str, str]]):
     assert compared(expected, got) == found
+
+
+def test_a_relative_tolerance_lets_rounding_noise_about_zero_pass():
+    close = Tolerance(1e-8, is_relative=True)
+    assert compared([0.0, -3e-12, 0], [9e-11, 4e-12, 0.0], close) == []
+    assert compared(0.0, 2e-10, close) == [("x", "differs")]
+    assert compared(0.0, 9e-11, Tolerance(0, is_relative=False)) == [("x", "differs")]
+    assert compared(2e-10, 2.1e-10, close) == [("x", "differs")]
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,10 @@ PROFILE = "_profile"
 """An input ``x_profile`` names an entry of the file's profiles, which stands in as ``x``."""
 
 
+NOISE = 1e-10
+"""What is left of figures that cancel, and differs from machine to machine: no relative error."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tolerance:
     """The largest difference that still passes; relative to the expected figure or absolute."""
@@ -31,7 +35,9 @@ class Tolerance:
 
     def allows(self, difference: float, expected: float) -> bool:
         """Whether a difference >= 0 from ``expected`` passes; never where it is NaN."""
-        return difference <= (self.value * abs(expected) if self.is_relative else self.value)
+        if not self.is_relative:
+            return difference <= self.value
+        return difference <= (NOISE if abs(expected) < NOISE else self.value * abs(expected))
 
     def __str__(self) -> str:
         return f"{self.value:g} {'rel' if self.is_relative else 'abs'}"

@@ -12,12 +12,13 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from tools.vectors.adapters import Adapter
+from tools.vectors.adapters import Adapter, is_awaited
 from tools.vectors.cases import VectorFile
 from tools.vectors.compare import Difference
 from tools.vectors.run import Outcome, Result
 
 DIFFERENCES_SHOWN = 3
+AWAITING = "not yet modelled: the liquidation waterfall"
 STYLES = (
     (Outcome.PASSED, "green"),
     (Outcome.FAILED, "bold red"),
@@ -126,9 +127,14 @@ def describe(difference: Difference, result: Result) -> str:
 def _print_unmodelled(console: Console, reports: Sequence[Report]) -> None:
     results = [r for report in reports for r in report.results]
     pending = [r for r in results if r.outcome == Outcome.UNMODELLED]
-    if not pending:
-        return
-    console.print(Text(Outcome.UNMODELLED, "bold yellow"))
+    for heading, awaited in ((Outcome.UNMODELLED, False), (AWAITING, True)):
+        part = [r for r in pending if is_awaited(r.case) == awaited]
+        if part:
+            _print_pending(console, heading, part)
+
+
+def _print_pending(console: Console, heading: str, pending: Sequence[Result]) -> None:
+    console.print(Text(heading, "bold yellow"))
     previous = ""
     for party, subject, group in _groups(pending):
         if party != previous:

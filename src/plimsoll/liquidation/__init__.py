@@ -6,8 +6,20 @@ event posts both sides, so losses end in the insurance fund or, past it, in the 
 and a pool that is taken over ends at zero in every asset, never below.
 """
 
+from plimsoll.liquidation.deleveraging import Queue, close_by_queue, queue_score, rank_queue
 from plimsoll.liquidation.fund import fund_value, settle_fund
 from plimsoll.liquidation.plan import Plan, plan
 from plimsoll.liquidation.policy import Policy, load_policy
 
-__all__ = ["Plan", "Policy", "fund_value", "load_policy", "plan", "settle_fund"]
+__all__ = [
+    "Plan",
+    "Policy",
+    "Queue",
+    "close_by_queue",
+    "fund_value",
+    "load_policy",
+    "plan",
+    "queue_score",
+    "rank_queue",
+    "settle_fund",
+]

@@ -6,6 +6,6 @@ holds no formula of the engine: it translates names and units and reads the answ
 """
 
 from tools.vectors.adapters.adapter import Adapter
-from tools.vectors.adapters.registry import ADAPTERS, find_adapter
+from tools.vectors.adapters.registry import ADAPTERS, find_adapter, is_awaited
 
-__all__ = ["ADAPTERS", "Adapter", "find_adapter"]
+__all__ = ["ADAPTERS", "Adapter", "find_adapter", "is_awaited"]

@@ -1,5 +1,6 @@
 """The adapters there are, party by party; each module lists its own."""
 
+from fnmatch import fnmatchcase
 from itertools import chain
 
 from tools.vectors.adapters import (
@@ -10,22 +11,30 @@ from tools.vectors.adapters import (
     dydx,
     hyperliquid,
     kraken,
+    mango,
     okx,
     options,
     others,
     paradex,
     references,
     synthetix,
+    waterfall,
 )
 from tools.vectors.adapters.adapter import Adapter
 from tools.vectors.cases import Case
 
 PARTIES = (
-    binance, bitmex, bybit, deribit, dydx, hyperliquid, kraken, okx, options, others,
-    paradex, references, synthetix,
+    binance, bitmex, bybit, deribit, dydx, hyperliquid, kraken, mango, okx, options,
+    others, paradex, references, synthetix, waterfall,
 )  # fmt: skip
 
 ADAPTERS: tuple[Adapter, ...] = tuple(chain.from_iterable(party.ADAPTERS for party in PARTIES))
+
+
+def is_awaited(case: Case) -> bool:
+    """Whether a case without an adapter belongs to the liquidation waterfall."""
+    party, subject = case.party.lower(), case.subject.lower()
+    return any(fnmatchcase(party, p) and fnmatchcase(subject, s) for p, s in waterfall.AWAITED)
 
 
 def find_adapter(case: Case) -> Adapter | None:

@@ -238,11 +238,23 @@ def price(
     run_price(request, output == Format.JSON)
 
 
-def models(output: FormatOption = Format.TABLE) -> None:
-    """List margin models, the tables in force and what no source confirms in them."""
+def models(
+    name: Annotated[
+        str | None, typer.Argument(help="Models to tell all about, e.g. okx.portfolio or 'okx.*'.")
+    ] = None,
+    output: FormatOption = Format.TABLE,
+) -> None:
+    """List margin models; with a name, its sources and what no source confirms in it.
+
+    For example:
+
+        plimsoll models
+
+        plimsoll models "deribit.*"
+    """
     from plimsoll.app.cli.models import run_models
 
-    run_models(output == Format.JSON)
+    run_models(name, output == Format.JSON)
 
 
 def book_generate(

@@ -1,0 +1,42 @@
+"""Cases of the liquidation waterfall: who is closed, what the fund pays, who bears the rest."""
+
+from typing import Any
+
+import numpy as np
+
+from plimsoll.liquidation import close_by_queue, rank_queue
+from tools.vectors.adapters.adapter import Adapter
+from tools.vectors.cases import Case
+
+# Subjects that belong to the waterfall and have no adapter yet, by party; reported as such.
+AWAITED = (
+    ("derive*", "derive_dutch_auction*"),
+    ("drift*", "drift_*"),
+    ("dydx*", "dydx_bankruptcy_price"),
+    ("dydx*", "dydx_block_limits"),
+    ("dydx*", "dydx_fillable_price"),
+    ("dydx*", "dydx_insurance_delta"),
+    ("mango*", "mango_*"),
+    ("vega*", "vega_isolated_closeout"),
+)
+
+
+def deleveraging_queue(case: Case) -> dict[str, Any]:
+    """Places in a queue of auto-deleveraging, and what each position in front is closed by."""
+    side = next(name for name in ("longs", "shorts") if name in case.inputs)
+    rows = case.inputs[side]
+    names = [str(row["account"]) for row in rows]
+    quantity = np.array([float(row["qty"]) for row in rows])
+    queue = rank_queue(quantity, np.array([float(row["score"]) for row in rows]))
+    wanted = next(float(v) for name, v in case.inputs.items() if name.startswith("liquidated"))
+    closed = close_by_queue(quantity, queue, wanted)
+    return {
+        "percentile": dict(zip(names, queue.percentile.tolist(), strict=True)),
+        "fills": {name: part for name, part in zip(names, closed.tolist(), strict=True) if part},
+    }
+
+
+ADAPTERS: tuple[Adapter, ...] = (
+    Adapter("*", "*adl*", "longs liquidated_short bankruptcy_price?", deleveraging_queue),
+    Adapter("*", "*adl*", "shorts liquidated_long bankruptcy_price?", deleveraging_queue),
+)
