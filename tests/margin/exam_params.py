@@ -16,6 +16,26 @@ MANGO_WEIGHTS: Mapping[str, float] = MappingProxyType(
 MANGO_OVERALL: Mapping[str, float] = MappingProxyType(
     {"initial_overall_weight": 0.5, "maintenance_overall_weight": 0.6}
 )
+DRIFT_TOKEN: Mapping[str, float] = MappingProxyType(
+    {
+        "decimals": 8,
+        "initial_asset_weight": 0.75,
+        "maintenance_asset_weight": 0.85,
+        "initial_liability_weight": 1.25,
+        "maintenance_liability_weight": 1.15,
+        "imf_factor": 0.0001,
+    }
+)
+DRIFT_PERP: Mapping[str, float] = MappingProxyType(
+    {
+        "initial_margin_ratio": 0.1,
+        "maintenance_margin_ratio": 0.05,
+        "imf_factor": 0.0001,
+        "unrealized_pnl_initial_asset_weight": 0.9,
+        "unrealized_pnl_maintenance_asset_weight": 1,
+        "unrealized_pnl_imf_factor": 0.0001,
+    }
+)
 EXAM_PARAMS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "aave.v2": {
@@ -41,6 +61,12 @@ EXAM_PARAMS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "intra_commodity_charge": {"default": 0.01},
             "short_option_minimum": {"default": 0.05},
             "inter_commodity_credit": {"BTC/ETH": [1, 20, 0.5]},
+        },
+        # The exam's market knows of no averages.
+        "drift.v2": {
+            "strict": False,
+            "tokens": {"ETH": dict(DRIFT_TOKEN)},
+            "perps": {"BTC": dict(DRIFT_PERP), "ETH": dict(DRIFT_PERP)},
         },
         "gmx.v2": {
             "markets": {

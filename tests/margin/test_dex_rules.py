@@ -163,6 +163,15 @@ def test_the_least_share_is_the_first_below_the_target() -> None:
     assert partial_close(column(50), column(100), column(1), 0.5).margin_ratio[0] == 0.0
 
 
+def test_a_leg_of_nothing_is_no_price_to_look_at() -> None:
+    """A naked short call loses without end; only what is held says where to look."""
+    group, is_call = np.zeros(2, np.int64), np.array([True, True])
+    strikes, value = np.array([100.0, 500.0]), np.array([-5.0, 0.0])
+    alone = settlement_losses(group[:1], 1, strikes[:1], is_call[:1], np.array([-1.0]), value[:1])
+    beside = settlement_losses(group, 1, strikes, is_call, np.array([-1.0, 0.0]), value)
+    assert alone.tolist() == beside.tolist() == [0.0]
+
+
 def test_settlement_losses_group_by_group() -> None:
     """A debit spread, a short strangle, a lone long put, and a group without legs."""
     group = np.array([0, 1, 0, 1, 2])

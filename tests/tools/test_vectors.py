@@ -19,6 +19,8 @@ from tests.tools.answered import (
     bitmex,
     bybit,
     deribit,
+    derive,
+    drift,
     dydx,
     hyperliquid,
     kraken,
@@ -29,6 +31,7 @@ from tests.tools.answered import (
     paradex,
     references,
     synthetix,
+    vega,
     waterfall,
 )
 from tests.tools.answered.binance import STEP
@@ -54,8 +57,8 @@ UNMODELLED = {
 ANSWERED = {
     name: case
     for party in (
-        binance, bitmex, bybit, deribit, dydx, hyperliquid, kraken, mango, okx, options,
-        others, paradex, references, synthetix, waterfall,
+        binance, bitmex, bybit, deribit, derive, drift, dydx, hyperliquid, kraken, mango, okx,
+        options, others, paradex, references, synthetix, vega, waterfall,
     )
     for name, case in party.ANSWERED.items()
 }  # fmt: skip

@@ -6,9 +6,10 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
+from plimsoll.app.dollars import restate_dollars
 from plimsoll.connectors import PortfolioDocument, build_portfolio
 from plimsoll.core import InputError, Status, did_you_mean
-from plimsoll.margin import MODELS, Explanation, explain, load_models
+from plimsoll.margin import MODELS, Explanation, explain, find_model, load_models
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,8 @@ class Venue:
     ``margin_ratio`` is that of the account's worst pool. ``leverage`` is gross notional over
     collateral, ``leverage_max`` gross notional over initial margin: the same positions on as
     little collateral as the model admits. ``charges`` are (name, initial, maintenance).
-    ``reasons`` say why the status is UNKNOWN.
+    ``reasons`` say why the status is UNKNOWN. ``restated_in`` is the dollar that linear contracts
+    and balances in another one were written in for this venue, empty where none were.
     """
 
     model: str
@@ -35,6 +37,7 @@ class Venue:
     charges: tuple[tuple[str, float, float], ...]
     unconfirmed: tuple[str, ...]
     reasons: tuple[str, ...]
+    restated_in: str = ""
 
 
 def choose_models(text: str | None) -> tuple[str, ...]:
@@ -55,18 +58,25 @@ def choose_models(text: str | None) -> tuple[str, ...]:
 def compare_account(
     document: PortfolioDocument, account_id: str, models: tuple[str, ...]
 ) -> tuple[Venue, ...]:
-    """One row per model. Overrides hold for the account's own model alone; leverage for all."""
+    """One row per model. Overrides hold for the account's own model alone; leverage for all.
+
+    A venue that knows one dollar is shown the portfolio in that one: what an account would hold
+    there is not the other venue's stablecoin.
+    """
     account = next(a for a in document.accounts if a.id == account_id)
     found = []
     for model in models:
         params = account.params if model == account.model else {}
         moved = msgspec.structs.replace(account, model=model, params=params)
+        alone = msgspec.structs.replace(document, accounts=(moved,))
+        dollar = find_model(model, "--models").dollar
+        restated = restate_dollars(alone, dollar) if dollar and model != account.model else alone
         try:
-            pools = _assess(msgspec.structs.replace(document, accounts=(moved,)), account_id)
+            pools = _assess(restated, account_id)
         except InputError as error:
             found.append(_refused(model, str(error)))
             continue
-        found.append(_venue(model, pools))
+        found.append(_venue(model, pools, "" if restated is alone else dollar))
     return tuple(found)
 
 
@@ -77,7 +87,7 @@ def _assess(document: PortfolioDocument, account_id: str) -> tuple[Explanation, 
     return explain(book, market, models, account_id)
 
 
-def _venue(model: str, pools: tuple[Explanation, ...]) -> Venue:
+def _venue(model: str, pools: tuple[Explanation, ...], restated_in: str) -> Venue:
     def total(name: str) -> float:
         return math.fsum(getattr(pool, name) for pool in pools)
 
@@ -109,6 +119,7 @@ def _venue(model: str, pools: tuple[Explanation, ...]) -> Venue:
         ),
         unconfirmed=tuple(dict.fromkeys(name for pool in pools for name, _ in pool.unconfirmed)),
         reasons=tuple(dict.fromkeys(reason for pool in pools for reason in pool.reasons)),
+        restated_in=restated_in,
     )
 
 

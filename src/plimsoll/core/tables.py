@@ -3,6 +3,7 @@
 import tomllib
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
@@ -26,6 +27,7 @@ class DatedTable:
     unconfirmed: MappingProxyType[str, str]
 
 
+@cache
 def load_tables(package: str, name: str) -> tuple[DatedTable, ...]:
     """All blocks of ``name``.toml in ``package``, oldest first."""
     text = files(package).joinpath(f"{name}.toml").read_text(encoding="utf-8")

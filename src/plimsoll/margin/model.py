@@ -35,6 +35,8 @@ class Model:
     one pool for each.
     ``reprices_options`` says that options need an implied volatility and a forward.
     ``prices`` gives the venue's own liquidation and bankruptcy prices, if it states a formula.
+    ``dollar`` is the one asset that the venue's linear contracts settle in and its collateral
+    is, empty where it takes several.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Model:
     reprices_options: bool = False
     prices: Callable[[Exposure, Requirement, Market, Any], PositionPrices] | None = None
     package: str = "plimsoll.margin.venues"
+    dollar: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
-"""The margin models there are: one line each."""
+"""The margin models there are, by name, with the parameters in force."""
 
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
 import msgspec
@@ -9,71 +10,15 @@ from plimsoll.book import ModelChoice
 from plimsoll.core import DatedTable, InputError, did_you_mean, load_tables, table_at
 from plimsoll.instruments import InstrumentTable
 from plimsoll.margin.model import Model, ModelSet, ResolvedModel
-from plimsoll.margin.venues import (
-    aave_v2,
-    aave_v3,
-    binance_coinm,
-    binance_portfolio,
-    binance_usdm,
-    bitmex_cross,
-    bitmex_isolated,
-    bybit_cross,
-    bybit_portfolio,
-    cboe_regt,
-    cme_span,
-    compound_v3,
-    deribit_cross_pm,
-    deribit_segregated_pm,
-    deribit_standard,
-    dydx_v4,
-    ftx_2022,
-    gmx_v2,
-    hyperliquid_cross,
-    kraken_futures,
-    lighter_cross,
-    mango_v4,
-    occ_tims,
-    okx_multi_currency,
-    okx_portfolio,
-    paradex_cross,
-    paradex_portfolio,
-    plimsoll_portfolio,
-    plimsoll_standard,
-    synthetix_v3,
-)
+from plimsoll.margin.venues import VENUES
 
-MODELS: tuple[Model, ...] = (
-    plimsoll_standard.MODEL,
-    plimsoll_portfolio.MODEL,
-    aave_v3.MODEL,
-    aave_v2.MODEL,
-    compound_v3.MODEL,
-    dydx_v4.MODEL,
-    synthetix_v3.MODEL,
-    gmx_v2.MODEL,
-    hyperliquid_cross.MODEL,
-    deribit_standard.MODEL,
-    deribit_segregated_pm.MODEL,
-    deribit_cross_pm.MODEL,
-    bitmex_cross.MODEL,
-    bitmex_isolated.MODEL,
-    bybit_cross.MODEL,
-    bybit_portfolio.MODEL,
-    ftx_2022.MODEL,
-    kraken_futures.MODEL,
-    binance_coinm.MODEL,
-    binance_portfolio.MODEL,
-    binance_usdm.MODEL,
-    lighter_cross.MODEL,
-    mango_v4.MODEL,
-    cme_span.MODEL,
-    occ_tims.MODEL,
-    cboe_regt.MODEL,
-    okx_multi_currency.MODEL,
-    okx_portfolio.MODEL,
-    paradex_cross.MODEL,
-    paradex_portfolio.MODEL,
-)
+
+def _load(name: str) -> Model:
+    model: Model = import_module(f"plimsoll.margin.venues.{name}").MODEL
+    return model
+
+
+MODELS: tuple[Model, ...] = tuple(_load(name) for name in VENUES)
 
 
 def find_model(name: str, place: str) -> Model:

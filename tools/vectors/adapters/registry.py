@@ -8,6 +8,8 @@ from tools.vectors.adapters import (
     bitmex,
     bybit,
     deribit,
+    derive,
+    drift,
     dydx,
     hyperliquid,
     kraken,
@@ -18,14 +20,15 @@ from tools.vectors.adapters import (
     paradex,
     references,
     synthetix,
+    vega,
     waterfall,
 )
 from tools.vectors.adapters.adapter import Adapter
 from tools.vectors.cases import Case
 
 PARTIES = (
-    binance, bitmex, bybit, deribit, dydx, hyperliquid, kraken, mango, okx, options,
-    others, paradex, references, synthetix, waterfall,
+    binance, bitmex, bybit, deribit, derive, drift, dydx, hyperliquid, kraken, mango, okx, options,
+    others, paradex, references, synthetix, vega, waterfall,
 )  # fmt: skip
 
 ADAPTERS: tuple[Adapter, ...] = tuple(chain.from_iterable(party.ADAPTERS for party in PARTIES))

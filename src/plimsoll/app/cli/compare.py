@@ -64,7 +64,7 @@ def _print_account(name: str, venues: tuple[Venue, ...]) -> None:
     for column in table.columns[:-1]:
         column.no_wrap = True
     for venue in sorted(judged, key=lambda venue: venue.initial_margin):
-        mark = "*" if venue.unconfirmed else ""
+        mark = ("*" if venue.unconfirmed else "") + ("†" if venue.restated_in else "")
         table.add_row(
             venue.model + mark,
             status_text(venue.status),
@@ -79,13 +79,15 @@ def _print_account(name: str, venues: tuple[Venue, ...]) -> None:
     currency = judged[0].currency if judged else "USD"
     console.print(
         f"In {currency}. Ratio = maintenance / collateral of the worst pool. Leverage = now, of "
-        "the most these positions could have. * has unconfirmed parameters (plimsoll models)."
+        "the most these positions could have. * has unconfirmed parameters (plimsoll models), † is "
+        "shown the portfolio in the one dollar it knows."
     )
     unknown = [venue for venue in venues if venue.status == Status.UNKNOWN.name]
     if unknown:
         silent = new_table("No answer", ("Model", "Why"), texts=2)
         for venue in unknown:
-            silent.add_row(venue.model, venue.reasons[0] if venue.reasons else "no rule")
+            reason = venue.reasons[0] if venue.reasons else "has no rule"
+            silent.add_row(venue.model, reason.removeprefix(f"{venue.model} "))
         console.print(silent)
 
 

@@ -100,5 +100,6 @@ MODEL = Model(
     table="deribit_cross_pm",
     resolve=resolve,
     require=require,
+    dollar="USDC",
     reprices_options=True,
 )

@@ -260,6 +260,7 @@ MODEL = Model(
     table="deribit_segregated_pm",
     resolve=resolve,
     require=require,
+    dollar="USDC",
     is_segregated=True,
     reprices_options=True,
 )

@@ -292,5 +292,6 @@ MODEL = Model(
     table="deribit_standard",
     resolve=resolve,
     require=require,
+    dollar="USDC",
     is_segregated=True,
 )

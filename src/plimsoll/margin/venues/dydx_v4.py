@@ -289,4 +289,5 @@ MODEL = Model(
     table="dydx_v4",
     resolve=resolve,
     require=require,
+    dollar="USDC",
 )

@@ -259,6 +259,7 @@ MODEL = Model(
     table="ftx_2022",
     resolve=resolve,
     require=require,
+    dollar="USD",
     exemptions=(
         (
             "twice_the_book_is_twice_the_equity_and_no_cheaper",

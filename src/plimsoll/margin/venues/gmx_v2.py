@@ -116,6 +116,7 @@ MODEL = Model(
     table="gmx_v2",
     resolve=resolve,
     require=require,
+    dollar="USDC",
     exemptions=(
         (
             "twice_the_book_is_twice_the_equity_and_no_cheaper",

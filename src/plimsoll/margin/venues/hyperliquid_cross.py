@@ -269,5 +269,6 @@ MODEL = Model(
     table="hyperliquid_cross",
     resolve=resolve,
     require=require,
+    dollar="USDC",
     prices=prices,
 )

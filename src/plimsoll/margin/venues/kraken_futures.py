@@ -298,5 +298,6 @@ MODEL = Model(
     table="kraken_futures",
     resolve=resolve,
     require=require,
+    dollar="USD",
     prices=prices,
 )

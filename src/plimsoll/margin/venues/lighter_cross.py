@@ -145,5 +145,6 @@ MODEL = Model(
     table="lighter_cross",
     resolve=resolve,
     require=require,
+    dollar="USDC",
     prices=prices,
 )

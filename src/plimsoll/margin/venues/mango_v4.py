@@ -310,4 +310,5 @@ MODEL = Model(
     table="mango_v4",
     resolve=resolve,
     require=require,
+    dollar="USDC",
 )

@@ -315,4 +315,5 @@ MODEL = Model(
     table="paradex_cross",
     resolve=resolve,
     require=require,
+    dollar="USDC",
 )

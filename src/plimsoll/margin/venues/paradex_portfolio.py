@@ -315,5 +315,6 @@ MODEL = Model(
     table="paradex_portfolio",
     resolve=resolve,
     require=require,
+    dollar="USDC",
     reprices_options=True,
 )

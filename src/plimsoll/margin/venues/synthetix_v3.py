@@ -155,6 +155,7 @@ MODEL = Model(
     table="synthetix_v3",
     resolve=resolve,
     require=require,
+    dollar="USD",
     exemptions=(
         (
             "twice_the_book_is_twice_the_equity_and_no_cheaper",

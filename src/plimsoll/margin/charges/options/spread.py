@@ -49,9 +49,10 @@ def settlement_losses(
     order = np.argsort(group, kind="stable")
     sizes = np.bincount(group, minlength=count)
     first = np.cumsum(sizes) - sizes
-    # Prices to look at: zero for each group, then every leg's strike.
+    # Prices to look at: zero for each group, then the strike of every leg that is held.
+    held_strike = np.where(units == 0, 0.0, strike)
     node_group = np.concatenate([np.arange(count), group[order]])
-    node_price = np.concatenate([np.zeros(count), strike[order]])
+    node_price = np.concatenate([np.zeros(count), held_strike[order]])
     legs = sizes[node_group]
     node = np.repeat(np.arange(node_group.size), legs)
     step = np.arange(node.size) - np.repeat(np.cumsum(legs) - legs, legs)
