@@ -8,6 +8,10 @@ from typing import Any
 from tools.vectors.cases import Case
 
 
+NAMING = frozenset(("symbol", "coin", "instId", "instrument", "as_of", "date", "note", "comment"))
+"""Inputs that name or date an example: one more of them changes no other figure's meaning."""
+
+
 @dataclass(frozen=True, slots=True)
 class Adapter:
     """Which cases a function answers.
@@ -15,7 +19,7 @@ class Adapter:
     ``party``, ``subject`` and the blank-separated ``inputs`` are patterns as in file names, the
     first two in lower case. Every input of a case must match a pattern and every pattern, but
     one that ends in ``?``, an input, so that a case with one more input, which may change its
-    meaning, is not taken.
+    meaning, is not taken. What only names an example may be added.
     """
 
     party: str
@@ -38,9 +42,10 @@ class Adapter:
         words = self.inputs.split()
         patterns = [word.removesuffix("?") for word in words]
         needed = [word for word in words if not word.endswith("?")]
+        stated = [name for name in case.inputs if name not in NAMING]
         return (
             fnmatchcase(case.party.lower(), self.party)
             and fnmatchcase(case.subject.lower(), self.subject)
-            and all(any(fnmatchcase(name, p) for p in patterns) for name in case.inputs)
+            and all(any(fnmatchcase(name, p) for p in patterns) for name in stated)
             and all(any(fnmatchcase(name, p) for name in case.inputs) for p in needed)
         )
