@@ -18,6 +18,7 @@ from plimsoll.ledger import (
     conservation_residual,
     encode_batch,
 )
+from plimsoll.margin import assess
 from plimsoll.market import Quality, SanityRules
 from tests.book.builders import T0, balances_of, events, fold, positions_of
 from tests.engine.world import (
@@ -166,6 +167,22 @@ def test_one_pools_fall_is_settled_within_the_step() -> None:
     assert float(balances_of(book, SystemPool.BAD_DEBT)["USDT"]) == pytest.approx(-1025.4915)
     assert outcome.insurance_fund == 0
     assert set(conservation_residual(book)) == {0}
+
+
+@pytest.mark.parametrize("deposit", ["1000", "1200", "1500"])
+def test_the_assessment_after_decisions_is_that_of_the_whole_book(deposit: str) -> None:
+    """Only the pools acted on are looked at again; what comes out is the sweep, to the bit."""
+    book = fold(one_long(deposit, ("a", "b", "c")), transfers=[DESK.deposit(6, "USDT", "5000")])
+    ticks = [prices_of(price, 500) for price in (9700, 9300, 9400)]
+    _, outcomes = run_ticks(book, ticks)
+    at = [outcome.begun.size > 0 for outcome in outcomes].index(True)
+    last, (rest, _) = outcomes[at], run_ticks(book, ticks[: at + 1])
+    swept = assess(rest.book, last.market, RULES.models)
+    for name in ("status", "equity", "collateral_value", "initial_margin", "maintenance_margin"):
+        assert getattr(swept, name).tobytes() == getattr(last.assessment, name).tobytes()
+    for mine, theirs in zip(swept.charges, last.assessment.charges, strict=True):
+        assert mine.initial.tobytes() == theirs.initial.tobytes()
+        assert mine.maintenance.tobytes() == theirs.maintenance.tobytes()
 
 
 def test_events_come_before_the_judgement() -> None:

@@ -14,7 +14,7 @@ from plimsoll.engine.rules import Rules
 from plimsoll.engine.state import EngineState, Inputs, Outcome
 from plimsoll.ledger import EventBatch, StateChanges, apply
 from plimsoll.liquidation import Plan, fund_value, plan, settle_fund
-from plimsoll.margin import Assessment, assess, lay_out, model_of_pools
+from plimsoll.margin import Assessment, assess, lay_out, model_of_pools, patch_assessment
 from plimsoll.market import Market, PriceBoard
 
 
@@ -37,7 +37,8 @@ def step(state: EngineState, rules: Rules, inputs: Inputs) -> tuple[EngineState,
     calls, called = _margin_calls(book, found, rules, inputs.time_ns)
     decisions = [calls] if calls.event_count else []
     book = apply(book, calls) if calls.event_count else book
-    book, rounds = _liquidate(book, found, market, rules)
+    in_question = _to_liquidate(book, found)
+    book, rounds = _liquidate(book, in_question, market, rules)
     decisions.extend(item.batch for item in rounds)
     if rounds:
         settlement = settle_fund(book, market, rules.policy)
@@ -45,7 +46,9 @@ def step(state: EngineState, rules: Rules, inputs: Inputs) -> tuple[EngineState,
             book = apply(book, settlement)
             decisions.append(settlement)
         layout = lay_out(book, layout)
-        assessment = assess(book, market, rules.models, layout)
+        # Nothing else has changed: the other side of every event is the system's, unmargined.
+        after = _assess_pools(book, in_question, market, rules)
+        assessment = patch_assessment(found, after, in_question)
     outcome = Outcome(
         market=market,
         decisions=tuple(decisions),
@@ -82,18 +85,20 @@ def _margin_calls(
     return EventBatch(time_ns, states=changes), called
 
 
-def _liquidate(
-    book: Book, assessment: Assessment, market: Market, rules: Rules
-) -> tuple[Book, list[Plan]]:
+def _to_liquidate(book: Book, assessment: Assessment) -> Int64s:
+    """Pools past the line, and those whose procedure has not ended."""
+    return np.flatnonzero(
+        (book.pool_kind != PoolKind.SYSTEM)
+        & ((assessment.status >= Status.LIQUIDATABLE) | (book.pool_state == PoolState.LIQUIDATING))
+    )
+
+
+def _liquidate(book: Book, pools: Int64s, market: Market, rules: Rules) -> tuple[Book, list[Plan]]:
     """Rounds until no pool is left to act on; only the pools in question are looked at again.
 
     Every round closes at least one unit of each pool it acts on, takes it over, or ends its
     procedure, so the rounds end.
     """
-    pools = np.flatnonzero(
-        (book.pool_kind != PoolKind.SYSTEM)
-        & ((assessment.status >= Status.LIQUIDATABLE) | (book.pool_state == PoolState.LIQUIDATING))
-    )
     rounds: list[Plan] = []
     while pools.size:
         current = _assess_pools(book, pools, market, rules)

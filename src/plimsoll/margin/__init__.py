@@ -7,7 +7,7 @@ which they are listed; whatever cannot be priced or has no rule makes the status
 """
 
 from plimsoll.margin.assess import Plan, assess, lay_out, model_of_pools
-from plimsoll.margin.assessment import Assessment, Charge, Detail
+from plimsoll.margin.assessment import Assessment, Charge, Detail, patch_assessment
 from plimsoll.margin.explain import Explanation, explain, unknown_reasons
 from plimsoll.margin.model import Model, ModelSet, PositionPrices, ResolvedModel
 from plimsoll.margin.registry import MODELS, find_model, load_models, takes_parameter
@@ -29,6 +29,7 @@ __all__ = [
     "lay_out",
     "load_models",
     "model_of_pools",
+    "patch_assessment",
     "takes_parameter",
     "unknown_reasons",
 ]

@@ -1,6 +1,7 @@
 """What an assessment says, as columns over pools."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -90,6 +91,32 @@ class Assessment:
     def margin_ratio(self) -> Floats:
         """Maintenance margin over collateral value; 0 without positions, inf past the end."""
         return margin_ratio(self.collateral_value, self.maintenance_margin)
+
+
+def patch_assessment(whole: Assessment, part: Assessment, pools: Int64s) -> Assessment:
+    """``whole`` with the rows of ``pools`` from ``part``, which assessed them alone.
+
+    Both must come from one set of models: a pool's bits do not depend on who else is assessed.
+    """
+
+    def patched(old: Any, new: Any) -> Any:
+        rows = old.copy()
+        rows[pools] = new
+        return rows
+
+    return replace(
+        whole,
+        status=patched(whole.status, part.status),
+        equity=patched(whole.equity, part.equity),
+        collateral_value=patched(whole.collateral_value, part.collateral_value),
+        initial_margin=patched(whole.initial_margin, part.initial_margin),
+        maintenance_margin=patched(whole.maintenance_margin, part.maintenance_margin),
+        charges=tuple(
+            Charge(old.name, patched(old.initial, new.initial),
+                   patched(old.maintenance, new.maintenance))
+            for old, new in zip(whole.charges, part.charges, strict=True)
+        ),
+    )  # fmt: skip
 
 
 def margin_ratio(collateral_value: Floats, maintenance_margin: Floats) -> Floats:
