@@ -71,7 +71,8 @@ def test_exact_is_float_within_its_roundings(quantums, price, exponent, resoluti
     assert abs(exact - plain) <= 1 + 1e-9 * abs(plain)
     assert (exact > 0) <= (quantums > 0)
     up = initial_margin(EXACT, exact, rate)
-    assert 0 <= up - initial_margin(FLOAT, float(exact), rate) < 1 + 1e-9 * (up + 1)
+    raised = up - initial_margin(FLOAT, float(exact), rate)
+    assert -1e-9 * (up + 1) <= raised < 1 + 1e-9 * (up + 1)
     twice = maintenance_margin(EXACT, exact, rate, part)
     assert (
         -1e-6 * (twice + 1)

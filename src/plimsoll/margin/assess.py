@@ -30,9 +30,17 @@ def lay_out(book: Book, before: Plan | None = None) -> Plan:
     if len(book.models) == 1:
         layout = lay_out_book(book) if before is None else refit_layout(before.layouts[0], book)
         return Plan((None,), (layout,))
+    pools = pools_by_model(book)
+    parts = (book if part is None else take_pools(book, part) for part in pools)
+    return Plan(pools, tuple(lay_out_book(part) for part in parts))
+
+
+def pools_by_model(book: Book) -> tuple[Int64s | None, ...]:
+    """The pools of each model, ascending; None for all pools of a book with one model."""
+    if len(book.models) == 1:
+        return (None,)
     owner = model_of_pools(book)
-    pools = tuple(np.flatnonzero(owner == k) for k in range(len(book.models)))
-    return Plan(pools, tuple(lay_out_book(take_pools(book, part)) for part in pools))
+    return tuple(np.flatnonzero(owner == k) for k in range(len(book.models)))
 
 
 def model_of_pools(book: Book) -> Int64s:
@@ -51,14 +59,18 @@ def assess(book: Book, market: Market, models: ModelSet, plan: Plan | None = Non
     book with the same rows. Amounts are in the models' currency; a book mixes only models of
     one currency.
     """
-    plan = plan if plan is not None else lay_out(book)
+    chosen = plan.pools if plan is not None else pools_by_model(book)
     parts = []
-    for resolved, pools, layout in zip(models.models, plan.pools, plan.layouts, strict=True):
+    for number, (resolved, pools) in enumerate(zip(models.models, chosen, strict=True)):
+        if resolved.model.sweep is not None:
+            parts.append(resolved.model.sweep(book, pools, market, resolved))
+            continue
         part = book if pools is None else take_pools(book, pools)
+        layout = plan.layouts[number] if plan is not None else lay_out_book(part)
         parts.append(_assess_part(part, market, resolved, layout))
     if len(parts) == 1:
         return parts[0]
-    return _merge(parts, [part for part in plan.pools if part is not None])
+    return _merge(parts, [part for part in chosen if part is not None])
 
 
 def require(book: Book, market: Market, resolved: ResolvedModel, layout: Layout) -> Requirement:

@@ -109,7 +109,7 @@ def measure_exposure(book: Book, market: Market, layout: Layout) -> Exposure:
     buys, sells, buy_notional, sell_notional = (np.zeros(slots) for _ in range(4))
     loss, reserve = np.zeros(groups), np.zeros(groups)
     if book.orders.order_id.size:
-        price_unit = _price_units(table)
+        price_unit = price_units(table)
         sum_orders(
             book.orders.quantity, book.orders.price, book.orders.instrument,
             book.orders.is_reduce_only, layout.order_slot, layout.slot_group,
@@ -139,10 +139,11 @@ def _orders(book: Book, layout: Layout) -> OpenOrders:
     return OpenOrders(
         layout.order_slot,
         rows.quantity * table.quantity_unit[rows.instrument],
-        rows.price * _price_units(table)[rows.instrument],
+        rows.price * price_units(table)[rows.instrument],
         rows.is_reduce_only,
     )
 
 
-def _price_units(table: InstrumentTable) -> Floats:
+def price_units(table: InstrumentTable) -> Floats:
+    """Price in one exact unit of each instrument's orders, shape [instruments]."""
     return np.array([10.0**-row.price_decimals for row in table.rows])

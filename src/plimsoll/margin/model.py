@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from plimsoll.core import Floats
+from plimsoll.book import Book
+from plimsoll.core import Floats, Int64s
 from plimsoll.instruments import InstrumentTable
-from plimsoll.margin.assessment import Requirement
+from plimsoll.margin.assessment import Assessment, Requirement
 from plimsoll.margin.exposure import Exposure
 from plimsoll.market import Market
 
@@ -37,6 +38,8 @@ class Model:
     ``prices`` gives the venue's own liquidation and bankruptcy prices, if it states a formula.
     ``dollar`` is the one asset that the venue's linear contracts settle in and its collateral
     is, empty where it takes several.
+    ``sweep``, if there is one, assesses some pools of a book (None: all) without exposures: the
+    same figures to the last bit, at a fraction of the cost.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Model:
     is_segregated: bool = False
     reprices_options: bool = False
     prices: Callable[[Exposure, Requirement, Market, Any], PositionPrices] | None = None
+    sweep: Callable[[Book, Int64s | None, Market, "ResolvedModel"], Assessment] | None = None
     package: str = "plimsoll.margin.venues"
     dollar: str = ""
 

@@ -20,9 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from plimsoll.core import Floats, InputError
+from plimsoll.book import Book
+from plimsoll.core import Floats, InputError, Int64s
 from plimsoll.instruments import InstrumentTable, Kind
-from plimsoll.margin.assessment import Charge, Detail, Requirement
+from plimsoll.margin.assessment import Assessment, Charge, Detail, Requirement
 from plimsoll.margin.charges import (
     MarginalTiers,
     open_order_charge,
@@ -32,7 +33,8 @@ from plimsoll.margin.charges import (
     worst_side,
 )
 from plimsoll.margin.exposure import Exposure
-from plimsoll.margin.model import Model
+from plimsoll.margin.model import Model, ResolvedModel
+from plimsoll.margin.sweep import TieredRules, sweep_tiered
 from plimsoll.market import Market
 
 
@@ -40,7 +42,8 @@ from plimsoll.market import Market
 class Params:
     """Parameters as columns over assets; an empty schedule means the table has none.
 
-    ``size_slope`` is a rate per coin, ``fee_rate`` a fraction of notional.
+    ``size_slope`` is a rate per coin, ``fee_rate`` a fraction of notional. ``tiered`` is all of
+    them as the sweep reads them.
     """
 
     maintenance: MarginalTiers
@@ -49,6 +52,7 @@ class Params:
     size_slope: Floats
     fee_rate: float
     has_rule: Floats
+    tiered: TieredRules
 
 
 def resolve(params: Mapping[str, Any], instruments: InstrumentTable, place: str) -> Params:
@@ -66,13 +70,25 @@ def resolve(params: Mapping[str, Any], instruments: InstrumentTable, place: str)
     if np.any(initial.rates < maintenance.rates):
         problem = "an initial rate is below maintenance"
         raise InputError(f"{place}.brackets", problem, "list floor, maintenance, initial")
+    haircuts = schedules(params["haircuts"], names, 1, f"{place}.haircuts")
+    size_slope = np.array(slopes, dtype=np.float64)
     return Params(
         maintenance=maintenance,
         initial=initial,
-        haircuts=schedules(params["haircuts"], names, 1, f"{place}.haircuts"),
-        size_slope=np.array(slopes, dtype=np.float64),
+        haircuts=haircuts,
+        size_slope=size_slope,
         fee_rate=float(fee_rate),
         has_rule=np.where(is_option, np.nan, 1.0),
+        tiered=TieredRules.build(
+            initial, maintenance, haircuts, size_slope, float(fee_rate), is_option
+        ),
+    )
+
+
+def sweep(book: Book, pools: Int64s | None, market: Market, resolved: ResolvedModel) -> Assessment:
+    """The figures of ``require`` for some pools of a book, or all, without its details."""
+    return sweep_tiered(
+        book, pools, market, resolved.params.tiered, resolved.margin_call_ratio, resolved.currency
     )
 
 
@@ -172,4 +188,5 @@ MODEL = Model(
     table="plimsoll_standard",
     resolve=resolve,
     require=require,
+    sweep=sweep,
 )
