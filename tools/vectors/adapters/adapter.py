@@ -7,7 +7,6 @@ from typing import Any
 
 from tools.vectors.cases import Case
 
-
 NAMING = frozenset(("symbol", "coin", "instId", "instrument", "as_of", "date", "note", "comment"))
 """Inputs that name or date an example: one more of them changes no other figure's meaning."""
 
