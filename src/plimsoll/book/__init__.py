@@ -8,6 +8,7 @@ never changed, only replaced, and only ``ledger.apply`` makes its successor.
 
 from plimsoll.book.book import Balances, Book, ModelChoice, Orders, Positions
 from plimsoll.book.pools import PoolKind, PoolState, SystemPool
+from plimsoll.book.rows import Rows
 from plimsoll.book.segments import insert_rows, locate_rows, rows_of, take_segments
 from plimsoll.book.select import clone_account, compact_book, digest_book, take_pools
 
@@ -19,6 +20,7 @@ __all__ = [
     "PoolKind",
     "PoolState",
     "Positions",
+    "Rows",
     "SystemPool",
     "clone_account",
     "compact_book",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from plimsoll.book.pools import PoolKind, PoolState, SystemPool
+from plimsoll.book.rows import Rows
 from plimsoll.core import Bools, InputError, Int8s, Int32s, Int64s, did_you_mean
 from plimsoll.instruments import InstrumentTable
 
@@ -102,6 +103,18 @@ class Book:
     def pool_count(self) -> int:
         """Pools, the system's included."""
         return int(self.pool_account.size)
+
+    @property
+    def rows(self) -> Rows:
+        """The book's columns for compiled code; views, no copies."""
+        held, owned, orders = self.positions, self.balances, self.orders
+        return Rows(
+            self.pool_kind,
+            held.offsets[:-1], held.offsets[1:], held.instrument, held.quantity, held.cost,
+            owned.offsets[:-1], owned.offsets[1:], owned.asset, owned.amount,
+            orders.offsets[:-1], orders.offsets[1:], orders.instrument, orders.quantity,
+            orders.price, orders.is_reduce_only,
+        )  # fmt: skip
 
     def find_account(self, account_id: str, place: str) -> int:
         """Index of an account; InputError naming ``place`` where it is unknown."""

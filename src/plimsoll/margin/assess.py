@@ -62,8 +62,9 @@ def assess(book: Book, market: Market, models: ModelSet, plan: Plan | None = Non
     chosen = plan.pools if plan is not None else pools_by_model(book)
     parts = []
     for number, (resolved, pools) in enumerate(zip(models.models, chosen, strict=True)):
-        if resolved.model.sweep is not None:
-            parts.append(resolved.model.sweep(book, pools, market, resolved))
+        sweep = resolved.model.sweep
+        if sweep is not None:
+            parts.append(sweep.run(book.rows, pools, sweep.prepare(market, resolved)))
             continue
         part = book if pools is None else take_pools(book, pools)
         layout = plan.layouts[number] if plan is not None else lay_out_book(part)

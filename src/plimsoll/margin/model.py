@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from plimsoll.book import Book
+from plimsoll.book import Rows
 from plimsoll.core import Floats, Int64s
 from plimsoll.instruments import InstrumentTable
 from plimsoll.margin.assessment import Assessment, Requirement
@@ -25,6 +25,19 @@ class PositionPrices:
 
 
 @dataclass(frozen=True, slots=True)
+class Sweep:
+    """How a model assesses pools straight from their rows: no exposures, no layout, no details.
+
+    ``prepare`` writes a sheet, what the rules say of contracts and assets at one market; ``run``
+    assesses some pools, or all where None, from that sheet. The figures are those of ``require``
+    to the last bit, at a fraction of the cost.
+    """
+
+    prepare: Callable[[Market, "ResolvedModel"], Any]
+    run: Callable[[Rows, Int64s | None, Any], Assessment]
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """A margin model, as the registry lists it.
 
@@ -38,8 +51,7 @@ class Model:
     ``prices`` gives the venue's own liquidation and bankruptcy prices, if it states a formula.
     ``dollar`` is the one asset that the venue's linear contracts settle in and its collateral
     is, empty where it takes several.
-    ``sweep``, if there is one, assesses some pools of a book (None: all) without exposures: the
-    same figures to the last bit, at a fraction of the cost.
+    ``sweep``, if there is one, is what ``assess`` uses instead of ``require``.
     """
 
     name: str
@@ -51,7 +63,7 @@ class Model:
     is_segregated: bool = False
     reprices_options: bool = False
     prices: Callable[[Exposure, Requirement, Market, Any], PositionPrices] | None = None
-    sweep: Callable[[Book, Int64s | None, Market, "ResolvedModel"], Assessment] | None = None
+    sweep: Sweep | None = None
     package: str = "plimsoll.margin.venues"
     dollar: str = ""
 

@@ -17,7 +17,7 @@ from llvmlite import ir
 from numba.extending import intrinsic
 from numba.np.ufunc.parallel import get_thread_id
 
-from plimsoll.book import PoolKind
+from plimsoll.book import PoolKind, Rows
 from plimsoll.core import Bools, Floats, Int8s, Int32s, Int64s, Status
 
 BLOCK = 4096
@@ -47,25 +47,6 @@ _UNKNOWN, _OK, _CALL = int(Status.UNKNOWN), int(Status.OK), int(Status.MARGIN_CA
 _LIQUIDATABLE, _BANKRUPT = int(Status.LIQUIDATABLE), int(Status.BANKRUPT)
 _ONE = np.uint64(1)
 _NAN = float("nan")
-
-
-class Rows(NamedTuple):
-    """The rows of a book. ``pools`` are those to assess, in that order; none means all."""
-
-    pools: Int64s
-    kind: Int8s
-    position_offsets: Int64s
-    instrument: Int32s
-    quantity: Int64s
-    cost: Int64s
-    balance_offsets: Int64s
-    asset: Int32s
-    amount: Int64s
-    order_offsets: Int64s
-    order_instrument: Int32s
-    order_quantity: Int64s
-    order_price: Int64s
-    order_reduces: Bools
 
 
 class Contracts(NamedTuple):
@@ -193,11 +174,11 @@ def _status(
 
 @nb.njit(inline="always")
 def _add_balances(
-    offsets: Int64s, asset: Int32s, amount: Int64s, unit: Floats, pool: int,
+    begin: Int64s, end: Int64s, asset: Int32s, amount: Int64s, unit: Floats, pool: int,
     cells: Floats, owned: Any,
 ) -> None:  # fmt: skip
     """Add a pool's balances to cells."""
-    for row in range(np.uint64(offsets[pool]), np.uint64(offsets[pool + 1])):
+    for row in range(np.uint64(begin[pool]), np.uint64(end[pool])):
         cell = np.uint32(asset[row])
         cells[cell] += amount[row] * unit[cell]
         _note(owned, cell)
@@ -205,12 +186,12 @@ def _add_balances(
 
 @nb.njit(inline="always")
 def _add_positions(
-    offsets: Int64s, instrument: Int32s, quantity: Int64s, cost: Int64s,
+    begin: Int64s, end: Int64s, instrument: Int32s, quantity: Int64s, cost: Int64s,
     contract_base: Int32s, contract_settle: Int32s, contract: Floats, pool: int,
     cells: Floats, groups: Floats, owned: Any, under: Any,
 ) -> None:  # fmt: skip
     """Add a pool's positions to cells and groups."""
-    for row in range(np.uint64(offsets[pool]), np.uint64(offsets[pool + 1])):
+    for row in range(np.uint64(begin[pool]), np.uint64(end[pool])):
         if quantity[row] == 0 and cost[row] == 0:
             continue
         i = np.uint32(instrument[row])
@@ -298,11 +279,11 @@ def _charge_groups(
 
 @nb.njit(inline="always")
 def _hold_slots(
-    offsets: Int64s, instrument: Int32s, quantity: Int64s, contract: Floats, pool: int,
+    begin: Int64s, end: Int64s, instrument: Int32s, quantity: Int64s, contract: Floats, pool: int,
     slots: Floats, used: Any,
 ) -> None:  # fmt: skip
     """Note a pool's contracts by slot."""
-    for row in range(np.uint64(offsets[pool]), np.uint64(offsets[pool + 1])):
+    for row in range(np.uint64(begin[pool]), np.uint64(end[pool])):
         if quantity[row] != 0:
             i = np.uint32(instrument[row])
             slots[i, HELD] = quantity[row] * contract[i, UNIT]
@@ -311,12 +292,12 @@ def _hold_slots(
 
 @nb.njit(inline="always")
 def _add_orders(
-    offsets: Int64s, instrument: Int32s, quantity: Int64s, price: Int64s, reduces: Bools,
+    begin: Int64s, end: Int64s, instrument: Int32s, quantity: Int64s, price: Int64s, reduces: Bools,
     contract_base: Int32s, contract: Floats, terms: Floats, code: Int8s, pool: int,
     groups: Floats, slots: Floats, under: Any, used: Any,
 ) -> None:  # fmt: skip
     """Add a pool's orders to slots, the losses of their fills and their reserves to groups."""
-    for row in range(np.uint64(offsets[pool]), np.uint64(offsets[pool + 1])):
+    for row in range(np.uint64(begin[pool]), np.uint64(end[pool])):
         if reduces[row] or quantity[row] == 0:
             continue
         i = np.uint32(instrument[row])
@@ -407,26 +388,26 @@ def _charge_orders(
 
 @nb.njit(inline="always")
 def _holds_unruled(
-    offsets: Int64s, instrument: Int32s, quantity: Int64s, unruled: Bools, pool: int
+    begin: Int64s, end: Int64s, instrument: Int32s, quantity: Int64s, unruled: Bools, pool: int
 ) -> bool:
     """Whether a pool holds a contract without a rule."""
     found = False
     if unruled.size:
-        for row in range(np.uint64(offsets[pool]), np.uint64(offsets[pool + 1])):
+        for row in range(np.uint64(begin[pool]), np.uint64(end[pool])):
             found |= quantity[row] != 0 and unruled[np.uint32(instrument[row])]
     return found
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
 def sweep_pools(
-    first: int, end: int, thread: int, rows: Rows, contracts: Contracts, rules: Rules,
-    room: Room, figures: Floats, status: Int8s,
+    first: int, end: int, thread: int, pools: Int64s, rows: Rows, contracts: Contracts,
+    rules: Rules, room: Room, figures: Floats, status: Int8s,
 ) -> None:  # fmt: skip
     """Fill columns first to end of ``figures`` [10, pools] and ``status``, on one thread."""
     (
-        pools, kind, position_offsets, instrument, quantity, cost,
-        balance_offsets, asset, amount,
-        order_offsets, order_instrument, order_quantity, order_price, order_reduces,
+        kind, position_begin, position_end, instrument, quantity, cost,
+        balance_begin, balance_end, asset, amount,
+        order_begin, order_end, order_instrument, order_quantity, order_price, order_reduces,
     ) = rows  # fmt: skip
     base, settle, held, terms, code, unruled = contracts
     (
@@ -443,18 +424,18 @@ def sweep_pools(
                 figures[figure, k] = 0.0
             status[k] = _OK
             continue
-        _add_balances(balance_offsets, asset, amount, unit, pool, cells, owned)
+        _add_balances(balance_begin, balance_end, asset, amount, unit, pool, cells, owned)
         _add_positions(
-            position_offsets, instrument, quantity, cost, base, settle, held, pool,
+            position_begin, position_end, instrument, quantity, cost, base, settle, held, pool,
             cells, groups, owned, under,
         )  # fmt: skip
-        barred = _holds_unruled(position_offsets, instrument, quantity, unruled, pool)
-        has_orders, orders = order_offsets[pool] < order_offsets[pool + 1], 0.0
+        barred = _holds_unruled(position_begin, position_end, instrument, quantity, unruled, pool)
+        has_orders, orders = order_begin[pool] < order_end[pool], 0.0
         if has_orders:
-            _hold_slots(position_offsets, instrument, quantity, held, pool, slots, used)
+            _hold_slots(position_begin, position_end, instrument, quantity, held, pool, slots, used)
             _add_orders(
-                order_offsets, order_instrument, order_quantity, order_price, order_reduces,
-                base, held, terms, code, pool, groups, slots, under, used,
+                order_begin, order_end, order_instrument, order_quantity, order_price,
+                order_reduces, base, held, terms, code, pool, groups, slots, under, used,
             )  # fmt: skip
             barred |= _fill_orders(base, held, unruled, groups, slots, used)
             orders = _charge_orders(
@@ -481,12 +462,13 @@ def sweep_pools(
 
 @nb.njit(cache=True, nogil=True, parallel=True, error_model="numpy")
 def sweep_blocks(
-    rows: Rows, contracts: Contracts, rules: Rules, room: Room, figures: Floats, status: Int8s
-) -> None:
+    pools: Int64s, rows: Rows, contracts: Contracts, rules: Rules, room: Room, figures: Floats,
+    status: Int8s,
+) -> None:  # fmt: skip
     """``sweep_pools`` of all columns, block by block on all threads."""
     for block in nb.prange((status.size + BLOCK - 1) // BLOCK):
         first = block * BLOCK
         sweep_pools(
             first, min(first + BLOCK, status.size), get_thread_id(),
-            rows, contracts, rules, room, figures, status,
+            pools, rows, contracts, rules, room, figures, status,
         )  # fmt: skip

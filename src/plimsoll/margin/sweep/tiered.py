@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numba as nb
 import numpy as np
 
-from plimsoll.book import Book
+from plimsoll.book import Rows
 from plimsoll.core import Bools, Floats, Int8s, Int64s
 from plimsoll.instruments import InstrumentTable, Kind, Payoff, value_coefficient
 from plimsoll.margin.assessment import Assessment, Charge
@@ -19,7 +19,6 @@ from plimsoll.margin.sweep.kernels import (
     INVERSE,
     LINEAR,
     OPTION,
-    ORDER_COLUMNS,
     ORDERS,
     SIZE_INITIAL,
     SLOT_COLUMNS,
@@ -27,7 +26,6 @@ from plimsoll.margin.sweep.kernels import (
     TIERED_INITIAL,
     Contracts,
     Room,
-    Rows,
     Rules,
     sweep_blocks,
     sweep_pools,
@@ -91,28 +89,40 @@ def _rows(
     return offsets + added, np.ascontiguousarray(rows)
 
 
-def sweep_tiered(
-    book: Book, pools: Int64s | None, market: Market, rules: TieredRules, call_ratio: float,
-    currency: str,
-) -> Assessment:  # fmt: skip
-    """Assessment of some pools of a book, or all: the rules of ``plimsoll.standard``.
+@dataclass(frozen=True, slots=True)
+class TieredSheet:
+    """What the rules say of contracts and assets at one market; serves any pools."""
+
+    contracts: Contracts
+    rules: Rules
+    currency: str
+
+
+def prepare_tiered(
+    market: Market, rules: TieredRules, call_ratio: float, currency: str
+) -> TieredSheet:
+    """The sheet of ``plimsoll.standard`` at a market."""
+    columns = _rules(market.instruments, market, rules, call_ratio)
+    return TieredSheet(_contracts(market, rules), columns, currency)
+
+
+def sweep_tiered(rows: Rows, pools: Int64s | None, sheet: TieredSheet) -> Assessment:
+    """Assessment of some pools, or all: the rules of ``plimsoll.standard``.
 
     Figures equal those of ``measure_exposure`` and ``plimsoll_standard.require`` bit for bit,
     whatever the number of threads.
     """
     chosen = np.zeros(0, dtype=np.int64) if pools is None else pools
-    count = book.pool_count if pools is None else pools.size
+    count = rows.kind.size if pools is None else pools.size
     figures, status = np.empty((FIGURES, count)), np.empty(count, dtype=np.int8)
-    if count:
-        columns = _book_rows(book, chosen), _contracts(book, market, rules)
-        tables = _rules(book.instruments, market, rules, call_ratio)
-        if count <= BLOCK:
-            room = _room(book.instruments, 1)
-            sweep_pools(0, count, 0, *columns, tables, room, figures, status)
-        else:
-            room = _room(book.instruments, nb.get_num_threads())
-            sweep_blocks(*columns, tables, room, figures, status)
-    return _assessment(figures, status, currency)
+    assets, instruments = sheet.rules.unit.size, sheet.contracts.code.size
+    if count <= BLOCK:
+        room = _room(assets, instruments, 1)
+        sweep_pools(0, count, 0, chosen, rows, sheet.contracts, sheet.rules, room, figures, status)
+    else:
+        room = _room(assets, instruments, nb.get_num_threads())
+        sweep_blocks(chosen, rows, sheet.contracts, sheet.rules, room, figures, status)
+    return _assessment(figures, status, sheet.currency)
 
 
 def _assessment(figures: Floats, status: Int8s, currency: str) -> Assessment:
@@ -135,18 +145,8 @@ def _assessment(figures: Floats, status: Int8s, currency: str) -> Assessment:
     )
 
 
-def _book_rows(book: Book, pools: Int64s) -> Rows:
-    held, owned, orders = book.positions, book.balances, book.orders
-    return Rows(
-        pools, book.pool_kind,
-        held.offsets, held.instrument, held.quantity, held.cost,
-        owned.offsets, owned.asset, owned.amount,
-        orders.offsets, orders.instrument, orders.quantity, orders.price, orders.is_reduce_only,
-    )  # fmt: skip
-
-
-def _contracts(book: Book, market: Market, rules: TieredRules) -> Contracts:
-    table, index = book.instruments, market.index
+def _contracts(market: Market, rules: TieredRules) -> Contracts:
+    table, index = market.instruments, market.index
     notional = notional_coefficient(table, market.mark, index)
     held = (
         table.quantity_unit,
@@ -154,20 +154,17 @@ def _contracts(book: Book, market: Market, rules: TieredRules) -> Contracts:
         table.assets.unit[table.settle],
         notional,
     )
-    ordered = np.zeros((0, ORDER_COLUMNS))
-    if book.orders.order_id.size:
-        columns = (
-            price_units(table), table.multiplier, market.mark,
-            index[table.base], index[table.quote], index[table.settle],
-        )  # fmt: skip
-        ordered = np.stack(columns, axis=1)
+    ordered = (
+        price_units(table), table.multiplier, market.mark,
+        index[table.base], index[table.quote], index[table.settle],
+    )  # fmt: skip
     code = np.select(
         [table.of_kind(Kind.SPOT), table.of_kind(Kind.OPTION), table.of_payoff(Payoff.INVERSE)],
         [SPOT, OPTION, INVERSE],
         default=LINEAR,
     ).astype(np.int8)
-    held_columns = np.stack(held, axis=1)
-    return Contracts(table.base, table.settle, held_columns, ordered, code, rules.is_unruled)
+    columns = np.stack(held, axis=1), np.stack(ordered, axis=1)
+    return Contracts(table.base, table.settle, *columns, code, rules.is_unruled)
 
 
 def _rules(table: InstrumentTable, market: Market, rules: TieredRules, call_ratio: float) -> Rules:
@@ -185,9 +182,8 @@ def _words(count: int) -> int:
     return -(-count // WORD_BITS)
 
 
-def _room(table: InstrumentTable, threads: int) -> Room:
+def _room(assets: int, count: int, threads: int) -> Room:
     """Zeros; padded, so that threads do not write to one cache line."""
-    assets, count = len(table.assets.names), len(table)
     return Room(
         np.zeros((threads, assets + PADDING)),
         np.zeros((threads, assets + 1, GROUP_COLUMNS)),

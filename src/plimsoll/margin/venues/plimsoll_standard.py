@@ -20,10 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from plimsoll.book import Book
-from plimsoll.core import Floats, InputError, Int64s
+from plimsoll.core import Floats, InputError
 from plimsoll.instruments import InstrumentTable, Kind
-from plimsoll.margin.assessment import Assessment, Charge, Detail, Requirement
+from plimsoll.margin.assessment import Charge, Detail, Requirement
 from plimsoll.margin.charges import (
     MarginalTiers,
     open_order_charge,
@@ -33,8 +32,8 @@ from plimsoll.margin.charges import (
     worst_side,
 )
 from plimsoll.margin.exposure import Exposure
-from plimsoll.margin.model import Model, ResolvedModel
-from plimsoll.margin.sweep import TieredRules, sweep_tiered
+from plimsoll.margin.model import Model, ResolvedModel, Sweep
+from plimsoll.margin.sweep import TieredRules, TieredSheet, prepare_tiered, sweep_tiered
 from plimsoll.market import Market
 
 
@@ -85,11 +84,10 @@ def resolve(params: Mapping[str, Any], instruments: InstrumentTable, place: str)
     )
 
 
-def sweep(book: Book, pools: Int64s | None, market: Market, resolved: ResolvedModel) -> Assessment:
-    """The figures of ``require`` for some pools of a book, or all, without its details."""
-    return sweep_tiered(
-        book, pools, market, resolved.params.tiered, resolved.margin_call_ratio, resolved.currency
-    )
+def prepare(market: Market, resolved: ResolvedModel) -> TieredSheet:
+    """The sheet that pools are swept from."""
+    ratio, currency = resolved.margin_call_ratio, resolved.currency
+    return prepare_tiered(market, resolved.params.tiered, ratio, currency)
 
 
 def require(exposure: Exposure, _market: Market, params: Params) -> Requirement:
@@ -188,5 +186,5 @@ MODEL = Model(
     table="plimsoll_standard",
     resolve=resolve,
     require=require,
-    sweep=sweep,
+    sweep=Sweep(prepare, sweep_tiered),
 )
