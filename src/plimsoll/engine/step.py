@@ -8,14 +8,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from plimsoll.book import Book, PoolKind, PoolState, take_pools
-from plimsoll.core import Floats, Int64s, LedgerError, Status
+from plimsoll.book import Book
+from plimsoll.core import Floats, Int64s, LedgerError
+from plimsoll.engine.decide import assess_pools, decide
 from plimsoll.engine.rules import Rules
 from plimsoll.engine.state import EngineState, Inputs, Outcome
-from plimsoll.ledger import EventBatch, StateChanges, apply
-from plimsoll.liquidation import Plan, fund_value, plan, settle_fund
-from plimsoll.margin import Assessment, assess, lay_out, model_of_pools, patch_assessment
-from plimsoll.market import Market, PriceBoard
+from plimsoll.ledger import apply
+from plimsoll.liquidation import Plan, fund_value
+from plimsoll.margin import assess, lay_out, patch_assessment
+from plimsoll.market import PriceBoard
 
 
 def open_state(book: Book, sources: tuple[str, ...]) -> EngineState:
@@ -34,27 +35,19 @@ def step(state: EngineState, rules: Rules, inputs: Inputs) -> tuple[EngineState,
         book = apply(book, inputs.events)
         layout = lay_out(book, layout)
     found = assessment = assess(book, market, rules.models, layout)
-    calls, called = _margin_calls(book, found, rules, inputs.time_ns)
-    decisions = [calls] if calls.event_count else []
-    book = apply(book, calls) if calls.event_count else book
-    in_question = _to_liquidate(book, found)
-    book, rounds = _liquidate(book, in_question, market, rules)
-    decisions.extend(item.batch for item in rounds)
+    decided = decide(book, found, market, rules)
+    book, rounds = decided.book, decided.rounds
     if rounds:
-        settlement = settle_fund(book, market, rules.policy)
-        if settlement.event_count:
-            book = apply(book, settlement)
-            decisions.append(settlement)
         layout = lay_out(book, layout)
         # Nothing else has changed: the other side of every event is the system's, unmargined.
-        after = _assess_pools(book, in_question, market, rules)
-        assessment = patch_assessment(found, after, in_question)
+        after = assess_pools(book, decided.in_question, market, rules)
+        assessment = patch_assessment(found, after, decided.in_question)
     outcome = Outcome(
         market=market,
-        decisions=tuple(decisions),
+        decisions=decided.batches,
         found=found,
         assessment=assessment,
-        called=called,
+        called=decided.called,
         begun=_joined([item.begun for item in rounds], np.int64),
         taken_over=_joined([item.taken_over for item in rounds], np.int64),
         taken_over_equity=_joined([item.equity for item in rounds], np.float64),
@@ -64,62 +57,11 @@ def step(state: EngineState, rules: Rules, inputs: Inputs) -> tuple[EngineState,
     return replace(state, book=book, board=board, plan=layout), outcome
 
 
-def _margin_calls(
-    book: Book, assessment: Assessment, rules: Rules, time_ns: int
-) -> tuple[EventBatch, Int64s]:
-    """Calls to send and to clear. A call clears below a lower ratio than it is sent at."""
-    clear = np.array([m.margin_call_clear_ratio for m in rules.models.models])
-    is_customer = book.pool_kind != PoolKind.SYSTEM
-    state, status = book.pool_state, assessment.status
-    sent = is_customer & (status == Status.MARGIN_CALL) & (state == PoolState.NORMAL)
-    over = (
-        (state == PoolState.CALLED)
-        & (status == Status.OK)
-        & (assessment.margin_ratio < clear[model_of_pools(book)])
-    )
-    called, cleared = np.flatnonzero(sent), np.flatnonzero(over)
-    states = np.repeat(
-        np.array([PoolState.CALLED, PoolState.NORMAL], dtype=np.int8), [called.size, cleared.size]
-    )
-    changes = StateChanges(np.concatenate([called, cleared]).astype(np.int32), states)
-    return EventBatch(time_ns, states=changes), called
-
-
-def _to_liquidate(book: Book, assessment: Assessment) -> Int64s:
-    """Pools past the line, and those whose procedure has not ended."""
-    return np.flatnonzero(
-        (book.pool_kind != PoolKind.SYSTEM)
-        & ((assessment.status >= Status.LIQUIDATABLE) | (book.pool_state == PoolState.LIQUIDATING))
-    )
-
-
-def _liquidate(book: Book, pools: Int64s, market: Market, rules: Rules) -> tuple[Book, list[Plan]]:
-    """Rounds until no pool is left to act on; only the pools in question are looked at again.
-
-    Every round closes at least one unit of each pool it acts on, takes it over, or ends its
-    procedure, so the rounds end.
-    """
-    rounds: list[Plan] = []
-    while pools.size:
-        current = _assess_pools(book, pools, market, rules)
-        item = plan(book, pools, current, market, rules.policy)
-        if not item.batch.event_count:
-            break
-        book = apply(book, item.batch)
-        rounds.append(item)
-        pools = pools[book.pool_state[pools] == PoolState.LIQUIDATING]
-    return book, rounds
-
-
-def _assess_pools(book: Book, pools: Int64s, market: Market, rules: Rules) -> Assessment:
-    return assess(take_pools(book, pools), market, rules.models)
-
-
 def _joined(parts: list[Int64s] | list[Floats], dtype: type) -> np.ndarray:
     return np.concatenate([np.zeros(0, dtype=dtype), *parts])
 
 
-def _summed(rounds: list[Plan], count: int) -> Floats:
+def _summed(rounds: tuple[Plan, ...], count: int) -> Floats:
     total = np.zeros(count)
     for item in rounds:
         total += item.closed_notional
