@@ -1,13 +1,15 @@
-"""python -m benchmarks [NAME ...] [--format table|json]
+"""python -m benchmarks [NAME ...] [--format table|json] [--report FOLDER]
 
-Measures every claim about speed, or those named. JSON is one object per line. Exit code 1 where
-figures differ from a peer's, for a wrong answer is not fast; 2 where a name is unknown.
+Measures every claim about speed, or those named. JSON is one object per line; a report is
+performance.md with its chart. Exit code 1 where figures differ from a peer's, for a wrong answer
+is not fast; 2 where a name is unknown.
 """
 
 import argparse
-import math
+import inspect
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from types import MappingProxyType
 
 import msgspec
@@ -26,7 +28,8 @@ from benchmarks import (
     pricing_surface,
     startup,
 )
-from benchmarks.lines import Line, Load
+from benchmarks.lines import Line, Load, figure
+from benchmarks.report import write_report
 
 # Those that share a book stand together.
 BENCHMARKS: MappingProxyType[str, Callable[[Load], Iterator[Line]]] = MappingProxyType(
@@ -58,6 +61,7 @@ def main(arguments: Sequence[str], load: Load) -> int:
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
     parser.add_argument("--format", choices=("table", "json"), default="table")
+    parser.add_argument("--report", type=Path, metavar="FOLDER", help="write performance.md there")
     options = parser.parse_args(arguments)
     unknown = [name for name in options.names if name not in BENCHMARKS]
     if unknown:
@@ -70,10 +74,18 @@ def main(arguments: Sequence[str], load: Load) -> int:
             print(msgspec.json.encode(line).decode(), flush=True)
     if options.format == "table":
         _print_table(lines)
+    if options.report is not None:
+        write_report(lines, {name: _claim(name) for name in BENCHMARKS}, options.report)
     wrong = [each.name for each in lines if not (each.accuracy or 0.0) <= ACCURACY_MAX]
     if wrong:
         sys.stderr.write(f"{wrong[0]}: its figures differ from the peer's; mend one of them\n")
     return 1 if wrong else 0
+
+
+def _claim(name: str) -> str:
+    """What a benchmark shows: the first paragraph of its module."""
+    module = inspect.getmodule(BENCHMARKS[name])
+    return inspect.cleandoc((module and module.__doc__) or name).split("\n\n")[0]
 
 
 def _measure(names: Sequence[str], load: Load) -> Iterator[Line]:
@@ -89,18 +101,11 @@ def _print_table(lines: Sequence[Line]) -> None:
         table.add_column(column, justify="left" if is_text else "right", overflow="fold")
     for line in lines:
         table.add_row(
-            line.name, _figure(line.value), line.unit, line.peer,
-            _figure(line.ratio_peer), _figure(line.ratio_limit),
+            line.name, figure(line.value), line.unit, line.peer,
+            figure(line.ratio_peer), figure(line.ratio_limit),
             "-" if line.accuracy is None else f"{line.accuracy:.1g}",
         )  # fmt: skip
     Console(width=None if sys.stdout.isatty() else WIDTH_PIPED, highlight=False).print(table)
-
-
-def _figure(value: float) -> str:
-    """Three significant digits, without an exponent."""
-    if not math.isfinite(value) or value == 0:
-        return f"{value}"
-    return f"{value:,.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What a benchmark says: one line per claim, and how figures are compared."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -78,3 +79,10 @@ def relative_difference(pairs: Iterable[tuple[Numbers, Numbers]]) -> float:
     largest = [np.max(np.abs(a - b) / np.maximum(np.abs(b), 1.0), initial=0.0) for a, b in pairs]
     # Python's max would lose a NaN.
     return float(np.max(largest, initial=0.0))
+
+
+def figure(value: float) -> str:
+    """Three significant digits, without an exponent."""
+    if not math.isfinite(value) or value == 0:
+        return f"{value}"
+    return f"{value:,.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"
