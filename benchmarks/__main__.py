@@ -22,11 +22,16 @@ from benchmarks import (
     engine_tick,
     journal_append,
     lay_out,
+    live_book,
+    live_engine,
     machine,
     pricing_black,
     pricing_implied,
     pricing_surface,
+    scan_book,
     startup,
+    watch,
+    watch_crash,
 )
 from benchmarks.lines import Line, Load, figure
 from benchmarks.report import write_report
@@ -39,11 +44,16 @@ BENCHMARKS: MappingProxyType[str, Callable[[Load], Iterator[Line]]] = MappingPro
         "lay_out": lay_out.measure,
         "engine_tick": engine_tick.measure,
         "apply_trades": apply_trades.measure,
+        "live_book": live_book.measure,
         "journal_append": journal_append.measure,
         "startup": startup.measure,
         "pricing_black": pricing_black.measure,
         "pricing_implied": pricing_implied.measure,
         "pricing_surface": pricing_surface.measure,
+        "scan": scan_book.measure,
+        "watch": watch.measure,
+        "watch_crash": watch_crash.measure,
+        "live_engine": live_engine.measure,
     }
 )
 ACCURACY_MAX = 1e-9

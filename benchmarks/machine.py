@@ -23,6 +23,21 @@ def stream_lap(byte_count: int, threads: int = CORES) -> Lap:
     return lap(lambda: list(pool.map(np.bitwise_xor.reduce, parts)))
 
 
+def touch_lap(read: int, written: int, threads: int = CORES) -> Lap:
+    """Reads so many bytes of memory once, then writes so many of fresh memory once.
+
+    A result is new memory, which the system hands out page by page: that is part of the least.
+    """
+    parts, pool = np.array_split(_buffer(read), threads), ThreadPoolExecutor(threads)
+
+    def run() -> None:
+        list(pool.map(np.bitwise_xor.reduce, parts))
+        fresh = np.array_split(np.empty(max(written // 8, 1)), threads)
+        list(pool.map(lambda part: part.fill(1.0), fresh))
+
+    return lap(run)
+
+
 def copy_lap(byte_count: int, threads: int = CORES) -> Lap:
     """Copies that many bytes of memory once."""
     source, target = _buffer(byte_count), _buffer(byte_count)

@@ -2,12 +2,18 @@
 
 from dataclasses import replace
 
+import msgspec
 import numba as nb
 import numpy as np
 import pytest
 
-from plimsoll.book import Book
+from benchmarks.futures_book import FuturesBook, open_futures
+from plimsoll.book import Book, ModelChoice, Orders, PoolKind, Rows, SystemPool
+from plimsoll.core import offsets_from_counts, stream
 from plimsoll.margin import MODELS, Assessment, Model, ModelSet, assess, find_model, load_models
+from plimsoll.margin.sweep import TieredSheet, prepare_tiered, sweep_tiered
+from plimsoll.margin.sweep.columns import CHUNK, LISTED
+from plimsoll.margin.sweep.tiered import tiered_room
 from plimsoll.market import Market
 from tests.book.builders import STANDARD, T0, fold
 from tests.margin.exam_books import exam_book, models_of
@@ -95,3 +101,84 @@ def test_the_number_of_threads_changes_no_bit() -> None:
     finally:
         nb.set_num_threads(most)
     assert_same(*found)
+
+
+def with_orders(futures: FuturesBook, each: int) -> Book:
+    """The book with ``each`` random orders in every account's pool."""
+    book, draw = futures.book, stream(3, "test", "orders")
+    pools = book.pool_kind != PoolKind.SYSTEM
+    offsets = offsets_from_counts(pools.astype(np.int64) * each)
+    count = int(offsets[-1])
+    instrument = draw.integers(0, len(book.instruments), count).astype(np.int32)
+    near = futures.market.mark[instrument] * draw.uniform(0.9, 1.1, count)
+    held = np.rint(draw.normal(0.0, 1e5, count) / near / 1e-8).astype(np.int64)
+    orders = Orders(
+        offsets, np.arange(count), instrument, held, np.rint(near / 1e-8).astype(np.int64),
+        draw.random(count) < 0.2,
+    )  # fmt: skip
+    return replace(book, orders=orders)
+
+
+def with_gaps(rows: Rows) -> Rows:
+    """The same pools, with rows between them that nobody owns."""
+    columns, moved = rows._asdict(), {}
+    for table, names in (
+        ("position", ("instrument", "quantity", "cost")),
+        ("balance", ("asset", "amount")),
+        ("order", ("order_instrument", "order_quantity", "order_price", "order_reduces")),
+    ):
+        begin, end = columns[f"{table}_begin"], columns[f"{table}_end"]
+        shift = 2 * np.arange(1, begin.size + 1)
+        moved |= {f"{table}_begin": begin + shift, f"{table}_end": end + shift}
+        for name in names:
+            moved[name] = np.insert(columns[name], np.repeat(begin, 2), 1)
+    return rows._replace(**moved)
+
+
+def sheet_of(market: Market, models: ModelSet) -> TieredSheet:
+    (one,) = models.models
+    return prepare_tiered(market, one.params.tiered, one.margin_call_ratio, one.currency)
+
+
+def test_many_contracts_of_many_underlyings_to_the_last_bit() -> None:
+    futures = open_futures(1000)
+    swept = judge(futures.book, futures.market, futures.models)
+    assert np.unique(swept.status[len(SystemPool) :]).size >= 2
+
+
+def test_orders_beyond_what_lists_hold_to_the_last_bit() -> None:
+    futures = open_futures(CHUNK + 88)
+    book = with_orders(futures, 40)
+    assert LISTED + len(book.instruments) < CHUNK * 40
+    swept = judge(book, futures.market, futures.models)
+    assert swept.charges[2].initial[len(SystemPool) :].min() > 0
+
+
+@pytest.mark.parametrize("count", [1, 8, 9, 17, 40])
+def test_any_number_of_brackets_to_the_last_bit(count: int) -> None:
+    rows = [[1000 * 2**k, 0.01 + 0.001 * k, 0.02 + 0.002 * k] for k in range(count)]
+    rows[0][0] = 0
+    overrides = {"brackets": {"BTC": rows, "ETH": rows[:1]}, "size_slopes": {"SOL": 1e-6}}
+    choice = ModelChoice("plimsoll.standard", msgspec.json.encode(overrides).decode())
+    drawn = random_book(17, accounts=120, sound=True)
+    judge(drawn.book, drawn.market, load_models(TABLE, (choice,), T0))
+
+
+def test_a_pool_alone_in_a_kept_room_is_itself_among_all() -> None:
+    futures = open_futures(200)
+    book, sheet = with_orders(futures, 3), sheet_of(futures.market, futures.models)
+    every = sweep_tiered(book.rows, None, sheet)
+    room = tiered_room(book.rows, sheet, 1)
+    for pool in range(book.pool_count):
+        alone = sweep_tiered(book.rows, np.array([pool]), sheet, room)
+        assert alone.status[0] == every.status[pool]
+        for name in FIGURES:
+            assert getattr(alone, name)[0] == getattr(every, name)[pool], (pool, name)
+
+
+def test_rows_that_nobody_owns_change_no_bit() -> None:
+    futures = open_futures(300)
+    book, sheet = with_orders(futures, 2), sheet_of(futures.market, futures.models)
+    assert_same(
+        sweep_tiered(with_gaps(book.rows), None, sheet), sweep_tiered(book.rows, None, sheet)
+    )

@@ -8,9 +8,14 @@ from plimsoll.core import Int32s, Int64s, offsets_from_counts
 
 def rows_of(offsets: Int64s, pools: Int64s) -> tuple[Int64s, Int64s]:
     """The rows of the given pools, pool after pool, and the offsets of the result."""
-    counts = offsets[pools + 1] - offsets[pools]
+    return rows_between(offsets[pools], offsets[pools + 1])
+
+
+def rows_between(begin: Int64s, end: Int64s) -> tuple[Int64s, Int64s]:
+    """The rows from each ``begin`` to its ``end``, and the offsets of the result."""
+    counts = end - begin
     taken = offsets_from_counts(counts)
-    rows = np.arange(taken[-1], dtype=np.int64) + np.repeat(offsets[pools] - taken[:-1], counts)
+    rows = np.arange(taken[-1], dtype=np.int64) + np.repeat(begin - taken[:-1], counts)
     return rows, taken
 
 

@@ -1,12 +1,14 @@
 """The live state machine: inputs come in, are answered with decisions, and both are journaled.
 
-Entry points: ``step`` (pure: state and inputs in, state and decisions out), ``Session`` (a
-journal around it) and ``verify_journal``. Invariants: nothing leaves before it is written
+Entry points: ``step`` (pure: state and inputs in, state and decisions out), ``LiveEngine`` (the
+same at the cost of what changes), ``Session`` (a journal around it) and ``verify_journal``.
+Invariants: nothing leaves before it is written
 down; decisions follow from inputs and rules alone, so a journal replays bit for bit;
 starting up is recovering.
 """
 
 from plimsoll.engine.codec import Header
+from plimsoll.engine.live import LiveEngine, LiveOutcome
 from plimsoll.engine.rules import Rules, load_rules
 from plimsoll.engine.session import Session
 from plimsoll.engine.state import EngineState, Inputs, Outcome
@@ -17,6 +19,8 @@ __all__ = [
     "EngineState",
     "Header",
     "Inputs",
+    "LiveEngine",
+    "LiveOutcome",
     "Outcome",
     "Rules",
     "Session",

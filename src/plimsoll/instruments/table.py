@@ -8,6 +8,7 @@ import numpy as np
 
 from plimsoll.core import Bools, Floats, InputError, Int8s, Int32s, Int64s, did_you_mean
 from plimsoll.instruments.assets import AssetTable
+from plimsoll.instruments.exact import exact_units
 from plimsoll.instruments.instrument import Instrument, Kind, Payoff
 
 DECIMALS_DEFAULT = 8
@@ -19,7 +20,7 @@ class InstrumentTable:
 
     ``base``, ``quote`` and ``settle`` are indices into ``assets``. ``multiplier`` is in
     the unit that ``Instrument.contract_multiplier`` states, ``quantity_unit`` the number of
-    contracts in one exact unit of quantity.
+    contracts in one exact unit of quantity, ``exact`` the factors of ``exact_units``.
     """
 
     rows: tuple[Instrument, ...]
@@ -35,6 +36,7 @@ class InstrumentTable:
     strike: Floats
     expiry_ns: Int64s
     is_call: Bools
+    exact: Int64s
 
     @classmethod
     def build(
@@ -62,20 +64,23 @@ class InstrumentTable:
         index = {row.symbol: i for i, row in enumerate(listed)}
         if len(index) != len(listed):
             raise InputError("instruments", "a symbol is listed twice", "list each symbol once")
+        base = [position[row.base] for row in listed]
+        settle = [position[row.settle] for row in listed]
         return cls(
             rows=listed,
             assets=assets,
             index=MappingProxyType(index),
             kind=np.array([row.kind for row in listed], dtype=np.int8),
             payoff=np.array([row.payoff for row in listed], dtype=np.int8),
-            base=np.array([position[row.base] for row in listed], dtype=np.int32),
+            base=np.array(base, dtype=np.int32),
             quote=np.array([position[row.quote] for row in listed], dtype=np.int32),
-            settle=np.array([position[row.settle] for row in listed], dtype=np.int32),
+            settle=np.array(settle, dtype=np.int32),
             multiplier=np.array([float(row.contract_multiplier) for row in listed]),
             quantity_unit=np.array([10.0**-row.quantity_decimals for row in listed]),
             strike=np.array([float(row.strike) for row in listed]),
             expiry_ns=np.array([row.expiry_ns for row in listed], dtype=np.int64),
             is_call=np.array([row.is_call for row in listed], dtype=np.bool_),
+            exact=exact_units(listed, assets, base, settle),
         )
 
     def __len__(self) -> int:

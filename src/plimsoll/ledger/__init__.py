@@ -1,6 +1,7 @@
 """Typed events and the only way a book changes.
 
-Entry points: ``apply`` folds an ``EventBatch`` into a ``Book``; ``Journal`` keeps batches.
+Entry points: ``apply`` folds an ``EventBatch`` into a ``Book``, ``apply_live`` into a
+``LiveBook``, where ``fill`` and ``transfer`` post one event; ``Journal`` keeps batches.
 Invariants: every event is double entry, so per asset the balances less the costs of all
 pools, the system's included, always sum to exactly zero, and so do the quantities of each
 instrument; a batch is checked whole before anything changes; amounts are integers.
@@ -21,6 +22,8 @@ from plimsoll.ledger.events import (
     Transfers,
 )
 from plimsoll.ledger.journal import Journal, Record, read_records
+from plimsoll.ledger.live import apply_live, audit, deposit, fill, transfer
+from plimsoll.ledger.preview import Preview
 from plimsoll.ledger.values import price_to_units, trade_values
 
 __all__ = [
@@ -30,6 +33,7 @@ __all__ = [
     "NewAccounts",
     "NewPools",
     "Placements",
+    "Preview",
     "Record",
     "StateChanges",
     "TradeReason",
@@ -37,10 +41,15 @@ __all__ = [
     "TransferReason",
     "Transfers",
     "apply",
+    "apply_live",
+    "audit",
     "conservation_residual",
     "decode_batch",
+    "deposit",
     "encode_batch",
+    "fill",
     "price_to_units",
     "read_records",
     "trade_values",
+    "transfer",
 ]

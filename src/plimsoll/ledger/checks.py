@@ -1,18 +1,23 @@
 """Is this batch allowed on this book? Every rule names the event it fails on."""
 
+from collections.abc import Container
 from dataclasses import fields
 
 import numpy as np
 
-from plimsoll.book import Book, PoolKind, PoolState, locate_rows
+from plimsoll.book import Book, LiveBook, PoolKind, PoolState
+from plimsoll.book.kernels import find_rows
 from plimsoll.core import Bools, Int8s, Int32s, Int64s, LedgerError, format_time
 from plimsoll.core.exact import UNITS_MAX
-from plimsoll.instruments import Kind
+from plimsoll.instruments.exact import COINS, EXCHANGE, PAYMENT
 from plimsoll.ledger.events import EventBatch, TradeReason, TransferReason
 
 
-def check_batch(book: Book, batch: EventBatch) -> None:
-    """Raises LedgerError on the first event that may not be applied."""
+def check_batch(book: Book | LiveBook, batch: EventBatch) -> None:
+    """Raises LedgerError on the first event that may not be applied.
+
+    On a live book it costs what the batch holds.
+    """
     if batch.time_ns < book.time_ns:
         raise LedgerError(
             "batch.time_ns",
@@ -51,10 +56,10 @@ def _check_columns(batch: EventBatch) -> None:
             raise LedgerError(table.name, "columns differ in length", remedy)
 
 
-def _check_accounts(book: Book, batch: EventBatch) -> None:
+def _check_accounts(book: Book | LiveBook, batch: EventBatch) -> None:
     ids = batch.accounts.ids
     if ids:
-        known = set(book.account_ids)
+        known = _known_accounts(book)
         seen: set[str] = set()
         for row, account_id in enumerate(ids):
             if account_id in known or account_id in seen:
@@ -65,19 +70,30 @@ def _check_accounts(book: Book, batch: EventBatch) -> None:
                 raise LedgerError(f"accounts.ids[{row}]", problem, "use printable text without @")
             seen.add(account_id)
     _refuse("accounts.model", _outside(batch.accounts.model, len(book.models)), "no such model")
-    total = len(book.account_ids) + len(ids)
+    total = book.account_model.size + len(ids)
     _refuse("pools.account", _outside(batch.pools.account, total), "no such account")
     kind = batch.pools.kind
     wrong = (kind != PoolKind.CROSS) & (kind != PoolKind.ISOLATED)
     _refuse("pools.kind", wrong, "no kind of an account's pool")
 
 
-def _check_orders(book: Book, batch: EventBatch, pools: int) -> None:
-    cancels, placed, orders = batch.cancels, batch.placements, book.orders
+def _known_accounts(book: Book | LiveBook) -> Container[str]:
+    return book.accounts if isinstance(book, LiveBook) else set(book.account_ids)
+
+
+def _is_open(book: Book | LiveBook, pools: Int32s, order_ids: Int64s) -> Bools:
+    """Whether each (pool, order id) is an open order."""
+    rows, found = book.rows, np.zeros(pools.size, dtype=np.bool_)
+    ids = book.orders.table.columns[0] if isinstance(book, LiveBook) else book.orders.order_id
+    wanted = pools.astype(np.int64), order_ids.astype(np.int64)
+    find_rows(rows.order_begin, rows.order_end, ids, *wanted, found)
+    return found
+
+
+def _check_orders(book: Book | LiveBook, batch: EventBatch, pools: int) -> None:
+    cancels, placed = batch.cancels, batch.placements
     _refuse("cancels.pool", _outside(cancels.pool, book.pool_count), "no such pool")
-    _, found = locate_rows(
-        orders.offsets, orders.order_id, cancels.pool.astype(np.int64), cancels.order_id
-    )
+    found = _is_open(book, cancels.pool, cancels.order_id)
     _refuse("cancels.order_id", ~found, "no such open order")
     _refuse("cancels.order_id", _repeated(cancels.pool, cancels.order_id), "cancelled twice")
     _refuse("placements.pool", _outside(placed.pool, pools), "no such pool")
@@ -87,15 +103,7 @@ def _check_orders(book: Book, batch: EventBatch, pools: int) -> None:
     _refuse("placements.quantity", _too_large(placed.quantity), "too large")
     _refuse("placements.price", (placed.price <= 0) | _too_large(placed.price), "not a price")
     _refuse("placements.order_id", _repeated(placed.pool, placed.order_id), "placed twice")
-    old = placed.pool < book.pool_count
-    _, found = locate_rows(
-        orders.offsets,
-        orders.order_id,
-        placed.pool[old].astype(np.int64),
-        placed.order_id[old],
-    )
-    taken = np.zeros(placed.pool.size, dtype=np.bool_)
-    taken[old] = found
+    taken = _is_open(book, placed.pool, placed.order_id)
     _refuse("placements.order_id", taken, "an open order has this id")
 
 
@@ -107,7 +115,7 @@ def _repeated(pools: Int32s, ids: Int64s) -> Bools:
     return repeated
 
 
-def _check_trades(book: Book, batch: EventBatch, pools: int) -> None:
+def _check_trades(book: Book | LiveBook, batch: EventBatch, pools: int) -> None:
     trades, table = batch.trades, book.instruments
     _refuse("trades.pool", _outside(trades.pool, pools), "no such pool")
     _refuse("trades.counterparty", _outside(trades.counterparty, pools), "no such pool")
@@ -118,19 +126,12 @@ def _check_trades(book: Book, batch: EventBatch, pools: int) -> None:
     _refuse("trades.price", (trades.price <= 0) | _too_large(trades.price), "not a price")
     _refuse("trades.fee", _too_large(trades.fee), "too large")
     _refuse("trades.reason", _outside(trades.reason, len(TradeReason)), "no such reason")
-    spot = table.kind[trades.instrument] == Kind.SPOT
-    fine = np.array(
-        [
-            table.assets.decimals[table.base[i]] >= row.quantity_decimals
-            for i, row in enumerate(table.rows)
-        ],
-        dtype=np.bool_,
-    )
-    if spot.any():
-        _refuse("trades.instrument", spot & ~fine[trades.instrument], "quantity finer than asset")
+    is_finer = table.exact[trades.instrument, COINS] < 0
+    is_spot = table.exact[trades.instrument, PAYMENT] == EXCHANGE
+    _refuse("trades.instrument", is_spot & is_finer, "quantity finer than asset")
 
 
-def _check_transfers(book: Book, batch: EventBatch, pools: int) -> None:
+def _check_transfers(book: Book | LiveBook, batch: EventBatch, pools: int) -> None:
     moved = batch.transfers
     assets = len(book.instruments.assets.names)
     _refuse("transfers.source", _outside(moved.source, pools), "no such pool")

@@ -155,6 +155,20 @@ class EventBatch:
         )
 
 
+def new_pools(accounts: int, batch: EventBatch) -> tuple[Int32s, Int8s]:
+    """Account and kind of each pool that a batch opens on so many accounts.
+
+    First the cross pools of its new accounts.
+    """
+    count = len(batch.accounts.ids)
+    cross = np.full(count, PoolKind.CROSS, dtype=np.int8)
+    opened = accounts + np.arange(count, dtype=np.int32)
+    return (
+        np.concatenate([opened, batch.pools.account]),
+        np.concatenate([cross, batch.pools.kind]),
+    )
+
+
 def join_trades(parts: tuple[Trades, ...]) -> Trades:
     """One table of several, in order."""
     return Trades(

@@ -71,7 +71,9 @@ def plan(book: Book, pools: Int64s, assessment: Assessment, market: Market, poli
     share = np.where(is_lost | can_repay, 0.0, share)
     # The fee takes no more than closing leaves: it must not make the debt that it insures.
     left = np.maximum(equity - share * cost, 0.0)
-    paid = np.clip(left / np.maximum(share * fee, 1e-300), 0.0, 1.0)
+    due = share * fee
+    paid = np.clip(left / np.where(due > 0, due, np.inf), 0.0, 1.0)
+    paid[due == 0] = 1.0
     trades, fees, closed = reduce_pools(book, market, policy, held, share, paid)
     taken, swept, lost = take_over(book, market, held, chosen, is_lost, equity)
     repaid = repay_debts(book, market, policy, chosen[can_repay])

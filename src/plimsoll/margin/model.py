@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from plimsoll.book import Rows
-from plimsoll.core import Floats, Int64s
+from plimsoll.core import Floats
 from plimsoll.instruments import InstrumentTable
 from plimsoll.margin.assessment import Assessment, Requirement
 from plimsoll.margin.exposure import Exposure
@@ -30,11 +30,13 @@ class Sweep:
 
     ``prepare`` writes a sheet, what the rules say of contracts and assets at one market; ``run``
     assesses some pools, or all where None, from that sheet. The figures are those of ``require``
-    to the last bit, at a fraction of the cost.
+    to the last bit, at a fraction of the cost. ``room`` makes working memory for one pool, which
+    ``run`` takes as a fourth argument, one call at a time.
     """
 
     prepare: Callable[[Market, "ResolvedModel"], Any]
-    run: Callable[[Rows, Int64s | None, Any], Assessment]
+    run: Callable[..., Assessment]
+    room: Callable[[Rows, Any], Any]
 
 
 @dataclass(frozen=True, slots=True)

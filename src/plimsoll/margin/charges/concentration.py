@@ -30,6 +30,16 @@ class ClosingTime:
     capacity: Floats
     horizon_days: float
 
+    @property
+    def stretch(self) -> Floats:
+        """By how much a USD of loss over the range raises the variance, in horizons."""
+        return 1.0 / (self.price_range * self.capacity * 3.0 * self.horizon_days)
+
+    @property
+    def growth_max(self) -> Floats:
+        """The growth of the range at which all is lost, at least 1."""
+        return np.asarray(np.maximum(1.0 / self.price_range, 1.0))
+
 
 def concentration_charge(loss: Floats, closing: ClosingTime) -> Floats:
     """What the loss of a scan lacks for the time that closing takes, USD >= 0, shape [rows].
@@ -37,23 +47,21 @@ def concentration_charge(loss: Floats, closing: ClosingTime) -> Floats:
     ``loss`` over the range is the size that closes, in terms of a linear contract. The range
     grows with sqrt(1 + T / (3 × horizon)), to a move of 100 % at most. No loss costs nothing.
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        days = loss / closing.price_range / closing.capacity
-        growth = np.sqrt(1.0 + days / (3.0 * closing.horizon_days))
-        most = np.maximum(1.0 / closing.price_range, 1.0)
-    return np.where(loss == 0, 0.0, loss * (np.minimum(growth, most) - 1.0))
+    growth = np.minimum(np.sqrt(1.0 + loss * closing.stretch), closing.growth_max)
+    return np.where(loss == 0, 0.0, loss * (growth - 1.0))
 
 
 @dataclass(frozen=True, slots=True)
 class ExpiryLegs:
     """Net deltas by row of a scan and expiry: ``row``, ``expiry_ns`` (0 perpetual, ``SPOT`` the
 
-    coin itself) and USD delta, elementwise, in any order.
+    coin itself), USD delta held and USD delta that fills add, elementwise, in any order.
     """
 
     row: Int64s
     expiry_ns: Int64s
     delta: Floats
+    added: Floats
 
 
 def matched_basis(legs: ExpiryLegs, as_of_ns: int, annualised: Floats, floor: Floats) -> Floats:
@@ -66,13 +74,14 @@ def matched_basis(legs: ExpiryLegs, as_of_ns: int, annualised: Floats, floor: Fl
     sums = net_by_expiry(legs.row, legs.expiry_ns, legs.delta)
     is_spot = sums.expiry_ns == SPOT
     rates = roll_rates(sums.expiry_ns, as_of_ns, annualised[sums.group], floor[sums.group])
+    net = sums.net + net_by_expiry(legs.row, legs.expiry_ns, legs.added).net
     # What has no rule is unknown as soon as it is held, and free before.
-    moved = np.where((sums.net == 0) | is_spot, 0.0, np.abs(sums.net) * rates)
+    moved = np.where((net == 0) | is_spot, 0.0, np.abs(net) * rates)
     count = floor.size
-    long, short = np.maximum(sums.net, 0.0), np.maximum(-sums.net, 0.0)
+    long, short = np.maximum(net, 0.0), np.maximum(-net, 0.0)
     up, down = sum_by(sums.group, long, count), sum_by(sums.group, short, count)
-    up_loss = sum_by(sums.group, np.where(sums.net > 0, moved, 0.0), count)
-    down_loss = sum_by(sums.group, np.where(sums.net < 0, moved, 0.0), count)
+    up_loss = sum_by(sums.group, np.where(net > 0, moved, 0.0), count)
+    down_loss = sum_by(sums.group, np.where(net < 0, moved, 0.0), count)
     with np.errstate(divide="ignore", invalid="ignore"):
         charge = np.minimum(up, down) * (up_loss / up + down_loss / down)
     return np.where((up == 0) | (down == 0), 0.0, charge)

@@ -11,42 +11,44 @@ from plimsoll.instruments import InstrumentTable, Kind, Payoff, value_coefficien
 from plimsoll.margin.assessment import Assessment, Charge
 from plimsoll.margin.charges import MarginalTiers
 from plimsoll.margin.exposure import notional_coefficient, price_units
-from plimsoll.margin.sweep.kernels import (
+from plimsoll.margin.sweep.columns import (
     BLOCK,
+    CHUNK,
+    CONTRACT,
     FEES,
     FIGURES,
-    GROUP_COLUMNS,
     INVERSE,
+    LANES,
     LINEAR,
     OPTION,
     ORDERS,
+    RATES,
     SIZE_INITIAL,
-    SLOT_COLUMNS,
     SPOT,
     TIERED_INITIAL,
     Contracts,
     Room,
     Rules,
-    sweep_blocks,
-    sweep_pools,
+    open_room,
 )
+from plimsoll.margin.sweep.kernels import sweep_blocks, sweep_pools
 from plimsoll.market import Market
-
-WORD_BITS = 64
-PADDING = 8
 
 
 @dataclass(frozen=True, slots=True)
 class TieredRules:
-    """Rules by asset as the sweep reads them: tiers as rows, one or more for every asset.
+    """Rules by asset as the sweep reads them.
 
-    ``brackets`` [rows, 5] hold floor, initial rate and constant, maintenance rate and constant,
-    ``haircuts`` [rows, 3] floor, rate and constant. ``size_slope`` is a rate per coin,
-    ``is_unruled`` [instruments] marks contracts that no rule covers; it is empty where none is.
+    Asset a has the brackets from a << ``shift`` on: ``floors`` [brackets] are those of the second
+    and the following, padded with infinity, ``rates`` [brackets * 4] initial rate, maintenance
+    rate and their constants. ``haircuts`` [rows, 3] hold floor, rate and constant, one row or
+    more for every asset. ``size_slope`` is a rate per coin, ``is_unruled`` [instruments] marks
+    contracts that no rule covers; it is empty where none is.
     """
 
-    bracket_offsets: Int64s
-    brackets: Floats
+    shift: np.uint64
+    floors: Floats
+    rates: Floats
     haircut_offsets: Int64s
     haircuts: Floats
     size_slope: Floats
@@ -63,20 +65,33 @@ class TieredRules:
         An asset without brackets makes what it margins NaN, one without haircuts is worth
         nothing as collateral.
         """
-        unknown = (0.0, np.nan, np.nan, np.nan, np.nan)
-        offsets, brackets = _rows(
-            maintenance.offsets,
-            (maintenance.floors, initial.rates, initial.cumulative,
-             maintenance.rates, maintenance.cumulative),
-            unknown,
-        )  # fmt: skip
         haircut_offsets, rows = _rows(
             haircuts.offsets,
             (haircuts.floors, haircuts.rates, haircuts.cumulative),
             (0.0, 1.0, 0.0),
         )
         listed = is_unruled if is_unruled.any() else np.zeros(0, dtype=np.bool_)
-        return cls(offsets, brackets, haircut_offsets, rows, size_slope, fee_rate, listed)
+        shift, floors, rates = _brackets(initial, maintenance)
+        return cls(shift, floors, rates, haircut_offsets, rows, size_slope, fee_rate, listed)
+
+
+def _brackets(
+    initial: MarginalTiers, maintenance: MarginalTiers
+) -> tuple[np.uint64, Floats, Floats]:
+    """Brackets side by side, as many places for every asset: a power of two of them."""
+    offsets = maintenance.offsets
+    count = np.diff(offsets)
+    most, assets = int(count.max(initial=1)), count.size
+    shift = (max(most, LANES) - 1).bit_length()
+    width = 1 << shift
+    floors, rates = np.full((assets, width), np.inf), np.full((assets, width, RATES), np.nan)
+    asset = np.repeat(np.arange(assets), count)
+    place = np.arange(offsets[-1]) - offsets[asset]
+    columns = initial.rates, maintenance.rates, initial.cumulative, maintenance.cumulative
+    rates[asset, place] = np.stack(columns, axis=1)
+    later = place > 0
+    floors[asset[later], place[later] - 1] = maintenance.floors[later]
+    return np.uint64(shift), floors.ravel(), rates.ravel()
 
 
 def _rows(
@@ -106,23 +121,33 @@ def prepare_tiered(
     return TieredSheet(_contracts(market, rules), columns, currency)
 
 
-def sweep_tiered(rows: Rows, pools: Int64s | None, sheet: TieredSheet) -> Assessment:
+def sweep_tiered(
+    rows: Rows, pools: Int64s | None, sheet: TieredSheet, room: Room | None = None
+) -> Assessment:
     """Assessment of some pools, or all: the rules of ``plimsoll.standard``.
 
     Figures equal those of ``measure_exposure`` and ``plimsoll_standard.require`` bit for bit,
-    whatever the number of threads.
+    whatever the number of threads. Who asks for few pools often may keep a ``room`` from
+    ``tiered_room``.
     """
     chosen = np.zeros(0, dtype=np.int64) if pools is None else pools
     count = rows.kind.size if pools is None else pools.size
-    figures, status = np.empty((FIGURES, count)), np.empty(count, dtype=np.int8)
-    assets, instruments = sheet.rules.unit.size, sheet.contracts.code.size
+    figures, status = np.zeros((FIGURES, count)), np.empty(count, dtype=np.int8)
+    if room is None:
+        room = tiered_room(rows, sheet, count)
     if count <= BLOCK:
-        room = _room(assets, instruments, 1)
         sweep_pools(0, count, 0, chosen, rows, sheet.contracts, sheet.rules, room, figures, status)
     else:
-        room = _room(assets, instruments, nb.get_num_threads())
         sweep_blocks(chosen, rows, sheet.contracts, sheet.rules, room, figures, status)
     return _assessment(figures, status, sheet.currency)
+
+
+def tiered_room(rows: Rows, sheet: TieredSheet, count: int = 1) -> Room:
+    """Working memory for sweeps of up to ``count`` pools of such rows, one at a time."""
+    assets, instruments = sheet.rules.unit.size, sheet.contracts.code.size
+    threads = nb.get_num_threads() if count > BLOCK else 1
+    has_orders = rows.order_instrument.size > 0
+    return open_room(assets, instruments, has_orders, max(1, min(count, CHUNK)), threads)
 
 
 def _assessment(figures: Floats, status: Int8s, currency: str) -> Assessment:
@@ -147,13 +172,12 @@ def _assessment(figures: Floats, status: Int8s, currency: str) -> Assessment:
 
 def _contracts(market: Market, rules: TieredRules) -> Contracts:
     table, index = market.instruments, market.index
-    notional = notional_coefficient(table, market.mark, index)
-    held = (
-        table.quantity_unit,
-        value_coefficient(table.kind, table.payoff, table.multiplier, market.mark),
-        table.assets.unit[table.settle],
-        notional,
-    )
+    held = np.zeros(len(table), dtype=CONTRACT)
+    held["unit"] = table.quantity_unit
+    held["value"] = value_coefficient(table.kind, table.payoff, table.multiplier, market.mark)
+    held["settle_unit"] = table.assets.unit[table.settle]
+    held["notional"] = notional_coefficient(table, market.mark, index)
+    held["base"], held["settle"] = table.base, table.settle
     ordered = (
         price_units(table), table.multiplier, market.mark,
         index[table.base], index[table.quote], index[table.settle],
@@ -163,33 +187,13 @@ def _contracts(market: Market, rules: TieredRules) -> Contracts:
         [SPOT, OPTION, INVERSE],
         default=LINEAR,
     ).astype(np.int8)
-    columns = np.stack(held, axis=1), np.stack(ordered, axis=1)
-    return Contracts(table.base, table.settle, *columns, code, rules.is_unruled)
+    return Contracts(held, np.stack(ordered, axis=1), code, rules.is_unruled)
 
 
 def _rules(table: InstrumentTable, market: Market, rules: TieredRules, call_ratio: float) -> Rules:
-    sloped = np.zeros(_words(rules.size_slope.size), dtype=np.uint64)
-    for asset in np.flatnonzero(rules.size_slope):
-        sloped[asset // WORD_BITS] |= np.uint64(1) << np.uint64(asset % WORD_BITS)
+    slope = rules.size_slope
     return Rules(
         table.assets.unit, np.ascontiguousarray(market.index),
-        rules.bracket_offsets, rules.brackets, rules.haircut_offsets, rules.haircuts,
-        rules.size_slope, sloped, rules.fee_rate, call_ratio,
+        rules.shift, rules.floors, rules.rates, rules.haircut_offsets, rules.haircuts,
+        slope if slope.any() else slope[:0], rules.fee_rate, call_ratio,
     )  # fmt: skip
-
-
-def _words(count: int) -> int:
-    return -(-count // WORD_BITS)
-
-
-def _room(assets: int, count: int, threads: int) -> Room:
-    """Zeros; padded, so that threads do not write to one cache line."""
-    return Room(
-        np.zeros((threads, assets + PADDING)),
-        np.zeros((threads, assets + 1, GROUP_COLUMNS)),
-        np.zeros((threads, count + 1, SLOT_COLUMNS)),
-        *(
-            np.zeros((threads, _words(items) + PADDING), dtype=np.uint64)
-            for items in (assets, assets, count)
-        ),
-    )

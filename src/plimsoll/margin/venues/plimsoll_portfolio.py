@@ -32,26 +32,21 @@ Contracts have a rule where their underlying is listed and they are quoted in th
 in what they settle in, a coin or a currency that is listed. Others are UNKNOWN.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from plimsoll.core import Bools, Floats, InputError, Int64s, did_you_mean, sum_by
-from plimsoll.instruments import InstrumentTable, Kind
+from plimsoll.core import Floats, sum_by
+from plimsoll.instruments import Kind
 from plimsoll.margin.assessment import Charge, Detail, Requirement
 from plimsoll.margin.charges import (
     ClosingTime,
     ExpiryLegs,
     Fills,
-    JointColumns,
     JointScan,
-    MarginalTiers,
     Moves,
     RiskRows,
     ScanSide,
-    VolShocks,
     concentration_charge,
     contract_delta,
     contract_profits,
@@ -61,8 +56,6 @@ from plimsoll.margin.charges import (
     minimum_excess,
     order_fills,
     quote_notional,
-    ranged_moves,
-    residual_haircuts,
     risk_rows,
     row_profits,
     scan_jointly,
@@ -70,221 +63,17 @@ from plimsoll.margin.charges import (
     unit_vol_moves,
 )
 from plimsoll.margin.charges.concentration import SPOT
-from plimsoll.margin.exposure import Exposure
-from plimsoll.margin.model import Model
-from plimsoll.margin.parameters import DEFAULT, number
+from plimsoll.margin.exposure import Exposure, notional_coefficient
+from plimsoll.margin.model import Model, ResolvedModel, Sweep
+from plimsoll.margin.sweep import (
+    JointSheet,
+    JointTerms,
+    build_repricing,
+    prepare_joint,
+    sweep_joint,
+)
+from plimsoll.margin.venues.plimsoll_portfolio_parameters import SCENARIOS, Params, resolve
 from plimsoll.market import Market
-from plimsoll.pricing import TenorLaw
-
-SCENARIOS = 48
-"""How many joint scenarios a table states; fixed, so that a kernel may be built for it."""
-
-UNDERLYING = frozenset({"class", "recent", "floor", "daily_volume"})
-FAMILY = frozenset({"bloc", "offset", "alone", "basis_min", "basis_year"})
-
-
-@dataclass(frozen=True, slots=True)
-class Params:
-    """Parameters as columns over assets, instruments and scenarios.
-
-    ``price_range`` [assets] is NaN for what has none. ``move`` and ``weight`` are [assets,
-    scenarios], 0 and 1 for what is not scanned. ``pair_move`` [grids, scenarios] with ``grid``
-    [instruments] serves contracts; a pair of coins moves by the ratio of its own. ``units`` of
-    volatility are [scenarios]. ``fall`` and ``rise`` [assets] are depegs, 0 where scanned.
-    """
-
-    initial_factor: float
-    price_range: Floats
-    move: Floats
-    weight: Floats
-    columns: JointColumns
-    pair_move: Floats
-    grid: Int64s
-    vol_units: Floats
-    vol: VolShocks
-    closing: ClosingTime
-    basis_min: Floats
-    basis_year: Floats
-    short_option_rate: float
-    fee_rate: float
-    option_fee_rate: float
-    haircuts: MarginalTiers
-    fall: Floats
-    rise: Floats
-
-
-def resolve(params: Mapping[str, Any], instruments: InstrumentTable, place: str) -> Params:
-    """Parameters of the table, aligned to the assets and instruments of a book."""
-    names = instruments.assets.names
-    listed = _underlyings(params, names, place)
-    units, vol_units = _scenarios(params, listed, place)
-    price_range = listed["range"]
-    is_scanned = ~np.isnan(price_range)
-    move, weight = ranged_moves(units, vol_units, price_range)
-    move = np.where(is_scanned[:, np.newaxis], move, 0.0)
-    fall, rise, is_currency = _depegs(params["depeg"], names, is_scanned, f"{place}.depeg")
-    pair_move, grid = _grids(instruments, move, is_scanned, is_currency, str(params["currency"]))
-    factor = _positive(params, "initial_factor", place, low=1.0)
-    blocs = np.array(list(params["scenarios"].values())[:-1], dtype=np.float64)
-    is_apart = np.any(blocs != blocs[0], axis=0)
-    together = np.where(is_apart | (np.abs(blocs[0]) > 1), np.inf, np.abs(blocs[0]))
-    taken = factor * np.where(is_scanned, price_range, fall)
-    return Params(
-        initial_factor=factor,
-        price_range=price_range,
-        move=move,
-        weight=weight,
-        columns=JointColumns(
-            coin_profit=np.where(is_scanned[:, np.newaxis], move * weight, 0.0),
-            direction=np.sign(move).astype(np.int8),
-            # Twice a shock of volatility is no move that one underlying makes alone.
-            reach=np.where(np.abs(vol_units) > 1, np.inf, together),
-            is_apart=is_apart,
-            alone=np.where(is_scanned, listed["alone"], 0.0),
-            offset=np.where(
-                is_scanned,
-                np.minimum(listed["offset"], _positive(params, "offset_cap", place, 0.0, 1.0)),
-                0.0,
-            ),
-        ),
-        pair_move=pair_move,
-        grid=grid,
-        vol_units=vol_units,
-        vol=_vol_shocks(params["volatility"], f"{place}.volatility"),
-        closing=ClosingTime(
-            price_range,
-            listed["daily_volume"] * _positive(params, "participation", place, 1e-9, 1.0),
-            _positive(params, "horizon_days", place, 1e-9),
-        ),
-        basis_min=listed["basis_min"],
-        basis_year=listed["basis_year"],
-        short_option_rate=_positive(params, "short_option_rate", place, 0.0, 1.0),
-        fee_rate=_positive(params, "fee_rate", place, 0.0, 1.0),
-        option_fee_rate=_positive(params, "option_fee_rate", place, 0.0, 1.0),
-        haircuts=residual_haircuts(params["haircuts"], names, taken, f"{place}.haircuts"),
-        fall=fall,
-        rise=rise,
-    )
-
-
-def _positive(
-    params: Mapping[str, Any], name: str, place: str, low: float = 0.0, high: float = np.inf
-) -> float:
-    return number(params[name], f"{place}.{name}", low, high)
-
-
-def _entry(table: Any, wanted: frozenset[str], place: str) -> Mapping[str, Any]:
-    """An entry that has just the wanted keys."""
-    if not isinstance(table, Mapping) or set(table) != wanted:
-        raise InputError(place, "is no full entry", f"give {', '.join(sorted(wanted))}")
-    return table
-
-
-def _underlyings(
-    params: Mapping[str, Any], names: tuple[str, ...], place: str
-) -> dict[str, Floats]:
-    """Columns over assets by name, NaN for what is not listed; ``bloc`` numbers the column."""
-    keys = ("range", "alone", "offset", "basis_min", "basis_year", "daily_volume", "bloc")
-    out = {key: np.full(len(names), np.nan) for key in keys}
-    buffer = 1.0 + _positive(params, "range_buffer", place)
-    blocs = list(params["scenarios"])[:-1]
-    for name, row in params["underlyings"].items():
-        if name not in names:
-            continue
-        here = f"{place}.underlyings.{name}"
-        entry = _entry(row, UNDERLYING, here)
-        if entry["class"] not in params["classes"]:
-            remedy = did_you_mean(str(entry["class"]), params["classes"])
-            raise InputError(f"{here}.class", f"unknown class {entry['class']!r}", remedy)
-        where = f"{place}.classes.{entry['class']}"
-        family = _entry(params["classes"][entry["class"]], FAMILY, where)
-        if family["bloc"] not in blocs:
-            remedy = did_you_mean(str(family["bloc"]), blocs)
-            raise InputError(f"{where}.bloc", f"no scenarios for {family['bloc']!r}", remedy)
-        k = names.index(name)
-        recent = buffer * _positive(entry, "recent", here)
-        largest = max(recent, _positive(entry, "floor", here))
-        out["range"][k] = number(largest, f"{here}.recent", 1e-6, 0.999999)
-        out["daily_volume"][k] = _positive(entry, "daily_volume", here, 1e-6)
-        out["bloc"][k] = blocs.index(family["bloc"])
-        for key, high in (("alone", 1.0), ("offset", 1.0), ("basis_min", 1.0), ("basis_year", 10)):
-            out[key][k] = _positive(family, key, where, 0.0, high)
-    return out
-
-
-def _scenarios(
-    params: Mapping[str, Any], listed: Mapping[str, Floats], place: str
-) -> tuple[Floats, Floats]:
-    """Units of range, [assets, scenarios], 0 for what is not listed, and of volatility."""
-    table = params["scenarios"]
-    where = f"{place}.scenarios"
-    if list(table)[-1] != "volatility" or len(table) < 2:
-        raise InputError(where, "does not end in volatility", "list the blocs first")
-    columns = []
-    for name, values in table.items():
-        if not isinstance(values, list) or len(values) != SCENARIOS:
-            raise InputError(f"{where}.{name}", "is no full column", f"give {SCENARIOS} numbers")
-        columns.append([number(value, f"{where}.{name}", -100, 100) for value in values])
-    by_bloc, bloc = np.array(columns), listed["bloc"]
-    is_listed = ~np.isnan(bloc)
-    units = np.zeros((bloc.size, SCENARIOS))
-    units[is_listed] = by_bloc[bloc[is_listed].astype(np.int64)]
-    return units, by_bloc[-1]
-
-
-def _vol_shocks(table: Mapping[str, Any], place: str) -> VolShocks:
-    law = TenorLaw(
-        short_power=_positive(table, "short_power", place),
-        long_power=_positive(table, "long_power", place),
-        split_is_short=False,
-        whole_days=False,
-        reference_days=_positive(table, "reference_days", place, 1e-6),
-        days_min=_positive(table, "days_min", place, 1e-6),
-    )
-    return VolShocks(
-        _positive(table, "up", place),
-        _positive(table, "down", place),
-        law,
-        _positive(table, "vol_min_up", place),
-        _positive(table, "vol_min_down", place),
-    )
-
-
-def _depegs(
-    table: Mapping[str, Any], names: tuple[str, ...], is_scanned: Bools, place: str
-) -> tuple[Floats, Floats, Bools]:
-    """Fall and rise by asset, 0 for what is scanned, and which assets are listed by name."""
-    fall, rise = np.zeros(len(names)), np.zeros(len(names))
-    for k, name in enumerate(names):
-        pair = table.get(name, table.get(DEFAULT))
-        if not isinstance(pair, list) or len(pair) != 2:
-            raise InputError(f"{place}.{name}", "is no pair", "give [fall, rise], 0.05 for 5 %")
-        if not is_scanned[k]:
-            fall[k], rise[k] = (number(x, f"{place}.{name}", 0.0, 1.0) for x in pair)
-    return fall, rise, np.array([name in table for name in names]) & ~is_scanned
-
-
-def _grids(
-    instruments: InstrumentTable,
-    move: Floats,
-    is_scanned: Bools,
-    is_currency: Bools,
-    currency: str,
-) -> tuple[Floats, Int64s]:
-    """Moves of each pair of base and quote that contracts have a rule for, and each one's row."""
-    names = instruments.assets.names
-    base, quote, settle = instruments.base, instruments.quote, instruments.settle
-    is_quoted = (quote == settle) | np.array([names[k] == currency for k in quote], dtype=np.bool_)
-    has_rule = is_scanned[base] & is_quoted & (is_scanned | is_currency)[settle]
-    has_rule &= ~instruments.of_kind(Kind.SPOT)
-    key = np.where(has_rule, base.astype(np.int64) * len(names) + quote, -1)
-    pairs = np.unique(key[has_rule])
-    # What the quote does not move by itself has a move of 0.
-    ratio = (1.0 + move[pairs // len(names)]) / (1.0 + move[pairs % len(names)]) - 1.0
-    plain = ~is_scanned[pairs % len(names)]
-    ratio[plain] = move[pairs[plain] // len(names)]
-    grid = np.where(has_rule, np.searchsorted(pairs, key), -1)
-    return ratio, grid.astype(np.int64)
 
 
 def require(exposure: Exposure, market: Market, params: Params) -> Requirement:
@@ -298,7 +87,7 @@ def require(exposure: Exposure, market: Market, params: Params) -> Requirement:
     fills = order_fills(exposure, market)
     profits = contract_scenarios(market, params)
     scan = scan_jointly(exposure, rows, fills, value, profits, params.columns)
-    held = _lines(exposure, market, params, rows, value, scan.held, (exposure.quantity,))
+    held = _lines(exposure, market, params, rows, value, scan.held, (np.zeros(fills.buys.size),))
     charge = scan.held.charge
     owed = quote_notional(market)
     depegs = depeg_loss(exposure, value, owed, params.fall, params.rise)
@@ -347,6 +136,56 @@ def contract_scenarios(market: Market, params: Params) -> Floats:
     return np.asarray(profits * settled * params.weight[table.base])
 
 
+def usd_deltas(market: Market) -> Floats:
+    """USD of the underlying that one long contract moves with, shape [instruments]."""
+    return contract_delta(market) * market.index[market.instruments.base]
+
+
+def option_floors(market: Market, params: Params) -> Floats:
+    """USD that one contract sold costs at least, shape [instruments]; 0 for all but options."""
+    table = market.instruments
+    each = params.short_option_rate * table.multiplier * market.index[table.base]
+    return np.where(table.of_kind(Kind.OPTION), each, 0.0)
+
+
+def closing_fees(market: Market, params: Params) -> Floats:
+    """USD of the fee to close one contract, shape [instruments]."""
+    table, index = market.instruments, market.index
+    per_option = params.option_fee_rate * table.multiplier * index[table.base]
+    outright = params.fee_rate * notional_coefficient(table, market.mark, index)
+    return np.where(table.of_kind(Kind.OPTION), per_option, outright)
+
+
+def prepare(market: Market, resolved: ResolvedModel) -> JointSheet:
+    """The sheet that pools are swept from."""
+    params: Params = resolved.params
+    return prepare_joint(
+        market,
+        JointTerms(
+            profits=contract_scenarios(market, params),
+            delta=usd_deltas(market),
+            fee=closing_fees(market, params),
+            floor=option_floors(market, params),
+            owed=quote_notional(market),
+            columns=params.columns,
+            fall=params.fall,
+            rise=params.rise,
+            closing=params.closing,
+            basis_year=params.basis_year,
+            basis_min=params.basis_min,
+            haircuts=params.haircuts,
+            repricing=build_repricing(
+                market, params.pair_move, params.grid, params.move, params.weight,
+                params.vol_units, params.vol,
+                (params.short_option_rate, params.fee_rate, params.option_fee_rate),
+            ),
+            initial_factor=params.initial_factor,
+            call_ratio=resolved.margin_call_ratio,
+            currency=resolved.currency,
+        ),
+    )  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class _Lines:
     """Rules 5 to 7 for one side of a scan; ``minimum`` by pool, the others by row."""
@@ -369,26 +208,28 @@ def _lines(
     rows: RiskRows,
     value: Floats,
     side: ScanSide,
-    quantities: tuple[Floats, ...],
+    fills: tuple[Floats, ...],
 ) -> _Lines:
-    """Rules 5 to 7, at the worst of some quantities by slot."""
+    """Rules 5 to 7 of what is held with the worst of some fills, contracts by slot."""
     table, layout, asset = exposure.instruments, exposure.layout, rows.asset
-    instrument, count = layout.slot_instrument, rows.asset.size
-    index = market.index[table.base]
-    is_option = table.of_kind(Kind.OPTION)
-    each = np.where(is_option, params.short_option_rate * table.multiplier * index, 0.0)
-    delta = contract_delta(market) * index
+    instrument, count, quantity = layout.slot_instrument, rows.asset.size, exposure.quantity
+    each = option_floors(market, params)[instrument]
+    delta = usd_deltas(market)[instrument]
     is_scanned = ~np.isnan(params.price_range[layout.cell_asset])
     coins = np.where(is_scanned, value, 0.0)
-    floor, basis = np.zeros(count), np.zeros(count)
-    for quantity in quantities:
-        short = np.maximum(-quantity, 0.0)
-        least = np.where(short == 0, 0.0, short * each[instrument])
-        floor = np.maximum(floor, sum_by(rows.slot_row, least, count))
+    short = np.maximum(-quantity, 0.0)
+    least = sum_by(rows.slot_row, np.where(short == 0, 0.0, short * each), count)
+    floor, basis = least, np.zeros(count)
+    for added in fills:
+        # Sold beyond what is sold already; a fill that buys back asks for nothing.
+        more = np.maximum(-(quantity + added), 0.0) - short
+        sold = sum_by(rows.slot_row, np.where(more > 0, more * each, 0.0), count)
+        floor = np.maximum(floor, least + sold)
         legs = ExpiryLegs(
             np.concatenate([rows.slot_row, rows.cell_row]),
             np.concatenate([table.expiry_ns[instrument], np.full(coins.size, SPOT)]),
-            np.concatenate([np.where(quantity == 0, 0.0, quantity * delta[instrument]), coins]),
+            np.concatenate([np.where(quantity == 0, 0.0, quantity * delta), coins]),
+            np.concatenate([np.where(added == 0, 0.0, added * delta), np.zeros(coins.size)]),
         )
         charge = matched_basis(
             legs, market.as_of_ns, params.basis_year[asset], params.basis_min[asset]
@@ -419,19 +260,17 @@ def _orders(
     held: _Lines,
 ) -> tuple[Floats, Floats]:
     """Fee provision of what is held, and what open orders add to the initial margin, [pools]."""
-    layout, table, quantity = exposure.layout, exposure.instruments, exposure.quantity
-    per_option = params.option_fee_rate * table.multiplier * market.index[table.base]
-    outright = params.fee_rate * exposure.contract_notional
-    each = np.where(table.of_kind(Kind.OPTION), per_option, outright)[layout.slot_instrument]
+    layout, quantity = exposure.layout, exposure.quantity
+    each = closing_fees(market, params)[layout.slot_instrument]
     size = np.abs(quantity)
     fees = sum_segmented(layout.slot_offsets, np.where(size == 0, 0.0, size * each))
     lock = sum_segmented(layout.group_offsets, exposure.spot_reserve)
     if not (np.any(fills.buys) or np.any(fills.sells)):
         return fees, lock
-    quantities = (quantity, quantity + fills.buys, quantity - fills.sells)
-    filled = _lines(exposure, market, params, rows, value, scan.filled, quantities)
+    cases = (np.zeros(size.size), fills.buys, -fills.sells)
+    filled = _lines(exposure, market, params, rows, value, scan.filled, cases)
     rise = filled.total(rows, scan.filled) - held.total(rows, scan.held)
-    more = np.maximum(np.abs(quantities[1]), np.abs(quantities[2])) - size
+    more = np.maximum(np.abs(quantity + fills.buys), np.abs(quantity - fills.sells)) - size
     more_fees = np.where(more > 0, more * each, 0.0)
     # A pool without orders is not touched by the rounding of the difference.
     slots = (fills.buys != 0) | (fills.sells != 0)
@@ -474,6 +313,8 @@ def _underlying_detail(
     )  # fmt: skip
 
 
+__all__ = ["MODEL", "SCENARIOS", "Params", "contract_scenarios", "prepare", "require", "resolve"]
+
 MODEL = Model(
     name="plimsoll.portfolio",
     title="House model: joint scenarios over positions and collateral, capped offsets",
@@ -481,4 +322,5 @@ MODEL = Model(
     resolve=resolve,
     require=require,
     reprices_options=True,
+    sweep=Sweep(prepare, sweep_joint, lambda _rows, sheet: sheet.own_room()),
 )

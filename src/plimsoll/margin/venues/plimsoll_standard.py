@@ -33,7 +33,13 @@ from plimsoll.margin.charges import (
 )
 from plimsoll.margin.exposure import Exposure
 from plimsoll.margin.model import Model, ResolvedModel, Sweep
-from plimsoll.margin.sweep import TieredRules, TieredSheet, prepare_tiered, sweep_tiered
+from plimsoll.margin.sweep import (
+    TieredRules,
+    TieredSheet,
+    prepare_tiered,
+    sweep_tiered,
+    tiered_room,
+)
 from plimsoll.market import Market
 
 
@@ -186,5 +192,5 @@ MODEL = Model(
     table="plimsoll_standard",
     resolve=resolve,
     require=require,
-    sweep=Sweep(prepare, sweep_tiered),
+    sweep=Sweep(prepare, sweep_tiered, tiered_room),
 )

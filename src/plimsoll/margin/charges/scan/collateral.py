@@ -76,4 +76,6 @@ def depeg_loss(
 
 def independent_excess(charged: Floats, loss: Floats) -> Floats:
     """What an independent loss adds to a charge: sqrt(charged² + loss²) - charged, >= 0."""
-    return np.where(loss == 0, 0.0, np.maximum(np.hypot(charged, loss) - charged, 0.0))
+    # Not hypot(), whose last bit depends on the machine's library.
+    whole = np.sqrt(charged * charged + loss * loss)
+    return np.where(loss == 0, 0.0, np.maximum(whole - charged, 0.0))

@@ -28,6 +28,7 @@ from plimsoll.margin.exposure import Exposure
 from plimsoll.margin.layout import Layout
 from plimsoll.market import Market
 from plimsoll.pricing import TenorLaw, shock_vol
+from plimsoll.pricing.numerics import fma
 
 
 def ranged_moves(units: Floats, vol_units: Floats, price_range: Floats) -> tuple[Floats, Floats]:
@@ -296,7 +297,6 @@ def _scan_pools(
     """
     for pool in range(row_offsets.size - 1):
         first, end = row_offsets[pool], row_offsets[pool + 1]
-        # The cases with orders are copied from this one where they begin.
         cells[0, : end - first] = 0.0
         joint[:] = 0.0
         ordered[: end - first] = False
@@ -309,6 +309,8 @@ def _scan_pools(
         for row in range(first, end):
             local = row - first
             for k in range(3 if ordered[local] else 1):
+                if k > 0:
+                    cells[k, local] += cells[0, local]
                 loss = _worst_loss(cells[k, local])
                 by_row[2, row] = _larger(by_row[2, row], loss)
                 if k == 0:
@@ -333,18 +335,14 @@ def _add_slot(
     cells: Floats, row: int, ordered: Bools, profit: Floats, held: float, bought: float,
     sold: float, buy_loss: float, sell_loss: float,
 ) -> None:  # fmt: skip
-    """Add one slot to its row: as held, and with its buys or its sells filled."""
+    """Add one slot to its row: what is held, and what its buys and its sells would add."""
     scenarios = profit.size
-    has_orders = bought != 0.0 or sold != 0.0
-    if has_orders and not ordered[row]:
-        # Until now the row had no orders, and all three cases are one.
-        cells[1, row] = cells[0, row]
-        cells[2, row] = cells[0, row]
+    if (bought != 0.0 or sold != 0.0) and not ordered[row]:
+        cells[1, row], cells[2, row] = 0.0, 0.0
         ordered[row] = True
     if held != 0.0:
-        for k in range(3 if ordered[row] else 1):
-            for s in range(scenarios):
-                cells[k, row, s] += held * profit[s]
+        for s in range(scenarios):
+            cells[0, row, s] = fma(held, profit[s], cells[0, row, s])
     if bought != 0.0:
         for s in range(scenarios):
             cells[1, row, s] += bought * profit[s] - buy_loss

@@ -1,0 +1,142 @@
+"""Claim: a tick costs the watch many hundred times less than a sweep, and tells the same.
+
+One tick moves one underlying: the marks of its 20 contracts and its index, 21 rows. Underlyings
+tick as often as they are popular; all ticks together are one day of its usual moves.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+
+from benchmarks.futures_book import POPULARITY_EXPONENT, FuturesBook, open_futures
+from benchmarks.lines import Line, Load, Race, relative_difference
+from benchmarks.machine import bytes_of, stream_lap
+from benchmarks.timing import Timing, lap, time_laps
+from plimsoll.core import Floats, Int32s, Int64s, stream
+from plimsoll.margin import assess, lay_out
+from plimsoll.margin.watch import Watch, with_price_moves
+
+TICKS = 200_000
+RUNS_MAX = 3
+SWEPT = 20
+"""Ticks at which all statuses are compared with a sweep's."""
+UPDATE_BYTES = 32
+"""What one update must read: an entry, and the guard's value and floor."""
+SHARES = (("median", 0.5), ("p99", 0.99), ("p999", 0.999), ("max", 1.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """Ticks as ``Watch.replay`` takes them."""
+
+    offsets: Int64s
+    rows: Int32s
+    values: Floats
+
+    def tick(self, number: int) -> tuple[Int64s, Int32s, Floats]:
+        """One tick alone."""
+        first, end = self.offsets[number], self.offsets[number + 1]
+        offsets = np.array([0, end - first], dtype=np.int64)
+        return offsets, self.rows[first:end], self.values[first:end]
+
+
+def measure(load: Load) -> Iterator[Line]:
+    """Ticks through the compiled loop, and one by one from Python.
+
+    The watch holds calls and liquidations, as the engine does; ``watch.free`` does not, so that
+    pools on the line change again and again, and its statuses are a sweep's to the last one.
+    """
+    world = open_futures(load.accounts[-1])
+    path = draw_path(world, max(TICKS // load.shrink, SWEPT))
+    plan, ticks = lay_out(world.book), path.offsets.size - 1
+    (sweep,) = time_laps(
+        load.repeats, lap(lambda: assess(world.book, world.market, world.models, plan))
+    )
+    for name, holds in (("loop", True), ("free", False)):
+        watch, runs = armed(world, holds), []
+        for _ in range(min(load.repeats, RUNS_MAX)):
+            watch = armed(world, holds)
+            before, start = watch.stats.updates, perf_counter()
+            watch.replay(path.offsets, path.rows, path.values)
+            runs.append((perf_counter() - start) / ticks)
+        touched = (watch.stats.updates - before) * UPDATE_BYTES
+        (limit,) = time_laps(load.repeats, stream_lap(max(touched, 1 << 16), 1))
+        limit = Timing(limit.best / ticks, limit.median / ticks)
+        race = Race(Timing(min(runs), float(np.median(runs))), sweep, limit)
+        wrong = difference(world, watch, holds)
+        yield race.line(f"watch.{name}", 1e6 * race.ours.median, "us", "one sweep", wrong)
+    taken, wrong = one_by_one(world, armed(world, True), path)
+    figures = [("mean", float(taken.mean()))]
+    figures += [(name, float(np.quantile(taken, share))) for name, share in SHARES]
+    for name, figure in figures:
+        race = Race(Timing(figure, figure), sweep, limit)
+        yield race.line(f"watch.python_{name}", 1e6 * figure, "us", "one sweep", wrong)
+    yield memory_line(world, armed(world, True))
+
+
+def armed(world: FuturesBook, holds: bool) -> Watch:
+    """A fresh watch over the book."""
+    moves = with_price_moves(world.market, world.moves)
+    return Watch.arm(world.book, world.market, world.models, moves, (), holds)
+
+
+def draw_path(world: FuturesBook, ticks: int) -> Path:
+    """One day of random walks, underlying by underlying."""
+    draw, table = stream(0, "benchmarks", "watch"), world.market.instruments
+    coins = np.unique(table.base)
+    weights = np.arange(1, coins.size + 1) ** -POPULARITY_EXPONENT
+    chosen = draw.choice(coins.size, ticks, p=weights / weights.sum())
+    count, x = np.bincount(chosen, minlength=coins.size), world.market.price
+    rows = np.stack(
+        [np.append(np.flatnonzero(table.base == coin), len(table) + coin) for coin in coins]
+    )
+    step = draw.normal(0.0, 1.0, ticks) * (world.moves[rows[:, 0]] / np.sqrt(count))[chosen]
+    level = np.empty(ticks)
+    for number in range(coins.size):
+        mine = chosen == number
+        level[mine] = np.exp(np.cumsum(step[mine]))
+    moved = rows[chosen]
+    values = x[moved] * level[:, np.newaxis]
+    offsets = np.arange(ticks + 1, dtype=np.int64) * rows.shape[1]
+    return Path(offsets, moved.ravel().astype(np.int32), values.ravel())
+
+
+def difference(world: FuturesBook, watch: Watch, holds: bool) -> float:
+    """How far statuses are from those a sweep finds at the market that the watch has come to.
+
+    One that holds may keep a worse status, but must not miss one.
+    """
+    found = assess(world.book, watch.market, world.models).status.astype(np.int64)
+    mine = watch.status.astype(np.int64)
+    return relative_difference([(np.maximum(mine, found) if holds else found, mine)])
+
+
+def one_by_one(world: FuturesBook, watch: Watch, path: Path) -> tuple[Floats, float]:
+    """Seconds of each tick, and how far statuses were from a sweep's at sampled ticks."""
+    ticks = path.offsets.size - 1
+    taken, largest = np.empty(ticks), 0.0
+    for number in range(ticks):
+        tick = path.tick(number)
+        start = perf_counter()
+        watch.replay(*tick)
+        taken[number] = perf_counter() - start
+        if number % (ticks // SWEPT) == 0:
+            largest = max(largest, difference(world, watch, True))
+    return taken, largest
+
+
+def memory_line(world: FuturesBook, watch: Watch) -> Line:
+    """Bytes per position, beside those of the book's rows."""
+    positions, book = world.book.positions.instrument.size, bytes_of(*world.book.rows)
+    each, ratio = watch.stats.memory_bytes / positions, book / watch.stats.memory_bytes
+    return Line(
+        "watch.memory",
+        each,
+        "B/position",
+        "the book's rows",
+        ratio,
+        ratio,
+        difference(world, watch, True),
+    )

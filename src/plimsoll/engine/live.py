@@ -1,0 +1,250 @@
+"""The engine of ``step`` at the cost of what changes: a book in place, the watch before ``assess``.
+
+After every call the book, the decisions and the pools' standing are those that ``step`` would
+have reached; only pools that something can have happened to are looked at:
+
+- those whose status the watch says has changed, at a tick or through an event;
+- those whose procedure and status do not agree yet, which are *under review* at every step: in
+  liquidation, called without a call in force, or in call without having been called.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Any, final
+
+import numpy as np
+
+from plimsoll.book import LiveBook, PoolState, SystemPool
+from plimsoll.core import Int64s, LedgerError, Status
+from plimsoll.engine.decide import assess_pools, decide
+from plimsoll.engine.rules import Rules
+from plimsoll.engine.state import EngineState, Inputs
+from plimsoll.engine.step import open_state
+from plimsoll.ledger import (
+    EventBatch,
+    Preview,
+    TradeReason,
+    Trades,
+    apply,
+    apply_live,
+    fill,
+    transfer,
+)
+from plimsoll.margin import Assessment, assess
+from plimsoll.margin.watch import Watch
+from plimsoll.market import Market, PriceBatch, PriceBoard
+
+SYSTEM = len(SystemPool)
+
+
+def _none() -> Int64s:
+    return np.zeros(0, dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveOutcome:
+    """What a call did: ``decisions`` in order, and the pools that were ``woken``: looked at.
+
+    ``called``, ``in_question`` and ``taken_over`` are pool numbers, as in ``Outcome``.
+    """
+
+    decisions: tuple[EventBatch, ...] = ()
+    woken: Int64s = field(default_factory=_none)
+    called: Int64s = field(default_factory=_none)
+    in_question: Int64s = field(default_factory=_none)
+    taken_over: Int64s = field(default_factory=_none)
+
+
+@final
+class LiveEngine:
+    """An engine that holds its book; made by ``open``. It belongs to one thread.
+
+    After an error of an event batch the book is as before; the prices of that call are not taken.
+    """
+
+    __slots__ = (
+        "_board", "_market", "_preview", "_review", "_rules", "_sheets", "_watch", "book",
+    )  # fmt: skip
+
+    book: LiveBook
+    _board: PriceBoard
+    _market: Market
+    _preview: Preview
+    _review: Int64s
+    _rules: Rules
+    _sheets: dict[int, tuple[Any, Any]]
+    _watch: Watch
+
+    @classmethod
+    def open(cls, state: EngineState, rules: Rules) -> "LiveEngine":
+        """Go on from a state: what is due at its prices is found at the first step."""
+        self = cls.__new__(cls)
+        self.book = LiveBook.of(state.book)
+        self._board, self._rules, self._sheets = state.board, rules, {}
+        self._preview = Preview(self.book)
+        self._market = state.board.market(state.book.time_ns, rules.sanity)
+        self._watch = Watch.arm(self.book, self._market, rules.models, holds=True)
+        state_of, status = state.book.pool_state, self._watch.status
+        is_due = (state_of != PoolState.NORMAL) | (status >= Status.MARGIN_CALL)
+        is_due[:SYSTEM] = False
+        self._review = np.flatnonzero(is_due)
+        return self
+
+    @property
+    def watch(self) -> Watch:
+        """The watch over the book; read it, do not drive it."""
+        return self._watch
+
+    @property
+    def market(self) -> Market:
+        """The market of the last step."""
+        return self._market
+
+    def state(self) -> EngineState:
+        """The state that ``step`` would have come to; copies the book."""
+        state = open_state(self.book.snapshot(), self._board.sources)
+        return replace(state, board=self._board)
+
+    def step(self, inputs: Inputs) -> LiveOutcome:
+        """Prices, then events, then decisions. Raises LedgerError where events are refused."""
+        if inputs.events.event_count and inputs.events.time_ns != inputs.time_ns:
+            raise LedgerError("inputs.events", "are of another time", "give both the step's time")
+        touched = _none()
+        if inputs.events.event_count:
+            touched = apply_live(self.book, inputs.events)
+        self._board = self._board.observe(inputs.prices, self._rules.sanity)
+        return self._see(self._board.market(inputs.time_ns, self._rules.sanity), touched)
+
+    def observe(self, market: Market) -> LiveOutcome:
+        """A step without events at a market made elsewhere, with volatilities and forwards, say."""
+        return self._see(market, _none())
+
+    def _see(self, market: Market, touched: Int64s) -> LiveOutcome:
+        """Move to a market; decide on what it has changed and on the pools touched."""
+        self._market = market
+        self._sheets.clear()
+        changed = self._watch.tick(market).pool
+        # Only now: a pool is judged at the prices that came with what it did.
+        if touched.size:
+            self._watch.rearm(self.book, self._rules.models, touched)
+        return self._settle(np.concatenate([changed, touched]))
+
+    def fill(
+        self, pool: int, counterparty: int, instrument: int, quantity: int, price: int, fee: int,
+        time_ns: int,
+    ) -> LiveOutcome:  # fmt: skip
+        """One trade, judged at the market of the last step; what is due then is a step of its own.
+
+        Units as in ``Trades``: exact units of the instrument, its price and its settle asset.
+        """
+        fill(self.book, pool, counterparty, instrument, quantity, price, fee, time_ns)
+        return self._touch(pool, counterparty, time_ns)
+
+    def transfer(
+        self, source: int, target: int, asset: int, amount: int, time_ns: int
+    ) -> LiveOutcome:
+        """One transfer, judged as ``fill`` is; ``amount`` counts units of the asset."""
+        transfer(self.book, source, target, asset, amount, time_ns)
+        return self._touch(source, target, time_ns)
+
+    def what_if(
+        self, pool: int, instrument: int, quantity: int, price: int, fee: int = 0
+    ) -> Assessment:
+        """How a pool would stand after a trade with the market, at the market of the last step.
+
+        Units as in ``Trades``; one row, nothing is changed. Raises LedgerError where a fill
+        would be refused.
+        """
+        number = int(self.book.account_model[self.book.pool_account[pool]])
+        resolved = self._rules.models.models[number]
+        sweep = resolved.model.sweep
+        if sweep is None:
+            return self.what_if_posted(pool, instrument, quantity, price, fee)
+        if number not in self._sheets:
+            sheet = sweep.prepare(self._market, resolved)
+            self._sheets[number] = sheet, sweep.room(self.book.rows, sheet)
+        sheet, room = self._sheets[number]
+        rows = self._preview.trade(pool, instrument, quantity, price, fee)
+        return sweep.run(rows, None, sheet, room)
+
+    def what_if_posted(
+        self, pool: int, instrument: int, quantity: int, price: int, fee: int = 0
+    ) -> Assessment:
+        """``what_if`` by posting the trade to a small book: for models without a sweep."""
+        part = self.book.take(np.append(np.arange(SYSTEM), pool))
+        row = (SYSTEM, SystemPool.MARKET, instrument, quantity, price, fee, TradeReason.FILL)
+        kinds = (np.int32, np.int32, np.int32, np.int64, np.int64, np.int64, np.int8)
+        trades = Trades(*(np.array([x], dtype=k) for x, k in zip(row, kinds, strict=True)))
+        after = apply(part, EventBatch(part.time_ns, trades=trades))
+        return assess_pools(after, np.array([SYSTEM]), self._market, self._rules)
+
+    def _touch(self, pool: int, other: int, time_ns: int) -> LiveOutcome:
+        """Judge and guard two pools again; the system's are not margined."""
+        pools = [each for each in (pool, other) if each >= SYSTEM]
+        changes = self._watch.rearm(self.book, self._rules.models, np.array(pools, dtype=np.int64))
+        if not changes.pool.size:
+            # What is under review is so until the next step.
+            return LiveOutcome()
+        self._review = np.union1d(self._review, changes.pool)
+        return self.step(Inputs(time_ns, PriceBatch.nothing(), EventBatch(time_ns)))
+
+    def _settle(self, touched: Int64s) -> LiveOutcome:
+        """Decide on the pools touched and those under review, and post what was decided."""
+        woken = np.union1d(touched, self._review)
+        woken = woken[woken >= SYSTEM]
+        if not woken.size:
+            return LiveOutcome()
+        pools = np.concatenate([np.arange(SYSTEM), woken])
+        part = self.book.take(pools)
+        decided = decide(
+            part, assess(part, self._market, self._rules.models), self._market, self._rules
+        )
+        decisions = tuple(renumbered(batch, pools) for batch in decided.batches)
+        for batch in decisions:
+            self._watch.rearm(self.book, self._rules.models, apply_live(self.book, batch))
+        # What the watch holds as found, though it passed before anything was done, is let go.
+        unsettled = self._unsettled(woken)
+        self._watch.rearm(self.book, self._rules.models, unsettled, forgets=True)
+        self._review = self._unsettled(woken)
+        taken = [item.taken_over for item in decided.rounds]
+        return LiveOutcome(
+            decisions=decisions,
+            woken=woken,
+            called=pools[decided.called],
+            in_question=pools[decided.in_question],
+            taken_over=pools[np.concatenate([_none(), *taken])],
+        )
+
+    def _unsettled(self, pools: Int64s) -> Int64s:
+        """Pools whose procedure and status do not say the same: nothing would wake them.
+
+        The watch reports where a call begins and where it is over; a pool called that is not in
+        call for the watch, or the other way around, would pass its next line unnoticed.
+        """
+        state = self.book.pool_state[pools]
+        status = np.array([self._watch.status_of(pool) for pool in pools.tolist()], dtype=np.int8)
+        is_idle = (state == PoolState.NORMAL) & (status <= Status.OK)
+        is_called = (state == PoolState.CALLED) & (
+            (status == Status.MARGIN_CALL) | (status == Status.UNKNOWN)
+        )
+        return np.asarray(pools[~(is_idle | is_called)])
+
+
+def renumbered(batch: EventBatch, pools: Int64s) -> EventBatch:
+    """A batch on pools 0, 1, ... as one on the given pools."""
+    number = pools.astype(np.int32)
+    return replace(
+        batch,
+        cancels=replace(batch.cancels, pool=number[batch.cancels.pool]),
+        placements=replace(batch.placements, pool=number[batch.placements.pool]),
+        trades=replace(
+            batch.trades,
+            pool=number[batch.trades.pool],
+            counterparty=number[batch.trades.counterparty],
+        ),
+        transfers=replace(
+            batch.transfers,
+            source=number[batch.transfers.source],
+            target=number[batch.transfers.target],
+        ),
+        states=replace(batch.states, pool=number[batch.states.pool]),
+    )

@@ -1,0 +1,259 @@
+"""``plimsoll.portfolio`` for whole books: each pool in one pass over its rows.
+
+A batch of pools is worked on in steps. Pool by pool, rows are netted by underlying in a room that
+fits the first cache, and every underlying is listed as an entry (``joint_entries``), in ascending
+order of assets: the order of the rule sheet's rows, so that every sum is added as it adds it. Then
+all entries are measured together, added up by pool, and lines drawn for all pools together
+(``joint_lines``). Whoever gathers a pool leaves the room empty, so that a pool's bits depend on
+its own rows alone. Of a minimum over scenarios a NaN may be lost; every sum of profits is
+therefore accompanied by one of ODD, which is 0 or NaN. Numbers that index are unsigned, for
+others are compared with 0 at every access.
+"""
+
+import numba as nb
+import numpy as np
+from numba.np.ufunc.parallel import get_thread_id
+
+from plimsoll.book import PoolKind, Rows
+from plimsoll.core import Floats, Int8s, Int32s, Int64s
+from plimsoll.margin.sweep.joint_entries import fold_assets, fold_ordered, measure_entries
+from plimsoll.margin.sweep.joint_lines import close_pools, draw_lines, write_figures
+from plimsoll.margin.sweep.joint_orders import add_fills, list_orders
+from plimsoll.margin.sweep.joint_tables import (
+    AMOUNT_UNIT,
+    BASE,
+    CASES,
+    COIN,
+    COUNTED_AT,
+    DEPEG_AT,
+    EQUITY,
+    EQUITY_AT,
+    FACTOR,
+    FALL,
+    FEES_AT,
+    HELD_ROW,
+    IS_SCANNED,
+    JOINT_AT,
+    JOINT_FILLED_AT,
+    LOCK_AT,
+    MORE_FEES_AT,
+    OWED_SUM,
+    POOL_COLUMNS,
+    POOLS,
+    PRICE,
+    RISE,
+    SCANNED,
+    SETTLE,
+    SETTLE_UNIT,
+    SETTLED,
+    TIER_FIRST,
+    TIER_LAST,
+    UNIT,
+    VALUE,
+    JointRoom,
+    JointTables,
+    Shape,
+    UInt32s,
+    UInt64s,
+    bit_of,
+)
+from plimsoll.margin.sweep.joint_vectors import ADD_POSITION
+from plimsoll.margin.sweep.vectors import BORROW, LOWEST_BIT, TAKE_WORST, Width
+
+BLOCK = 1024
+"""Pools a thread takes at a time; a book of no more needs no second thread."""
+
+_SYSTEM = int(PoolKind.SYSTEM)
+_ONE, _SIX = np.uint64(1), np.uint64(6)
+
+
+@nb.njit(forceinline=True)
+def hold_positions(
+    width: Width, begin: Int64s, end: Int64s, instrument: Int32s, quantity: Int64s, cost: Int64s,
+    pool: int, profits: Floats, numbers: Floats, ids: UInt32s,
+    cells: Floats, sums: Floats, nets: Floats, marks: UInt64s,
+) -> float:  # fmt: skip
+    """Add positions to the equity of assets and to what is scanned; returns the fees to close."""
+    # Sets of one word stay in registers while rows are added.
+    fees, is_small, settled, scanned = 0.0, marks.shape[1] == 1, np.uint64(0), np.uint64(0)
+    for row in range(np.uint64(begin[pool]), np.uint64(end[pool])):
+        units, paid = quantity[row], cost[row]
+        if units == 0 and paid == 0:
+            continue
+        i = np.uint32(instrument[row])
+        base, settle = ids[i, BASE], ids[i, SETTLE]
+        if is_small:
+            settled |= bit_of(settle)
+        else:
+            marks[SETTLED, settle >> _SIX] |= bit_of(settle)
+        if units == 0:
+            held = units * numbers[i, UNIT]
+            sums[settle, EQUITY] += held * numbers[i, VALUE] - paid * numbers[i, SETTLE_UNIT]
+            continue
+        if is_small:
+            scanned |= bit_of(base)
+        else:
+            marks[SCANNED, base >> _SIX] |= bit_of(base)
+        fees += ADD_POSITION(width, cells, profits, sums, nets, numbers, ids, i, units, paid)
+    if is_small:
+        marks[SETTLED, 0] |= settled
+        marks[SCANNED, 0] |= scanned
+    return fees
+
+
+@nb.njit(forceinline=True)
+def own_assets(
+    assets: Floats, asset_ids: UInt32s, tiers: Floats, sums: Floats, marks: UInt64s
+) -> tuple[float, float, float]:  # fmt: skip
+    """A pool's equity, what counts of it, and what depegs cost, USD; coins go to the scan."""
+    equity, counted, depegs = 0.0, 0.0, 0.0
+    for word in range(np.uint64(marks.shape[1])):
+        left = marks[SETTLED, word]
+        marks[SETTLED, word] = 0
+        while left:
+            a = word * np.uint64(64) + np.uint64(LOWEST_BIT(left))
+            left &= left - _ONE
+            held, owed = sums[a, EQUITY], sums[a, OWED_SUM]
+            sums[a, EQUITY] = sums[a, OWED_SUM] = 0.0
+            # An asset that holds nothing needs no price.
+            value = held * assets[a, PRICE] if held != 0.0 else 0.0
+            haircut = 0.0
+            if value > 0.0:
+                tier, last = asset_ids[a, TIER_FIRST], asset_ids[a, TIER_LAST]
+                while tier < last and value > tiers[tier + np.uint32(1), 0]:
+                    tier += np.uint32(1)
+                haircut = value * tiers[tier, 1] - tiers[tier, 2]
+            equity += value
+            counted += value - haircut
+            opened = value - owed
+            fall, rise = assets[a, FALL], assets[a, RISE]
+            move = fall if opened > 0.0 else rise
+            # What cannot move needs no price; an unknown value against a move stays unknown.
+            loss = abs(opened) * move
+            depegs += 0.0 if (move == 0.0) | (opened == 0.0) else loss
+            if assets[a, IS_SCANNED] != 0.0 and value != 0.0:
+                sums[a, COIN] = value
+                marks[SCANNED, word] |= bit_of(a)
+    return equity, counted, depegs
+
+
+@nb.njit(forceinline=True)
+def add_balances(
+    begin: Int64s, end: Int64s, asset: Int32s, amount: Int64s, pool: int, assets: Floats,
+    sums: Floats, marks: UInt64s,
+) -> None:  # fmt: skip
+    """Add a pool's balances to the equity of assets."""
+    for row in range(np.uint64(begin[pool]), np.uint64(end[pool])):
+        a = np.uint32(asset[row])
+        sums[a, EQUITY] += amount[row] * assets[a, AMOUNT_UNIT]
+        marks[SETTLED, a >> _SIX] |= bit_of(a)
+
+
+@nb.njit(forceinline=True)
+def gather_pool(
+    shape: Shape, pool: int, place: int, entry: int, rows: Rows, tables: JointTables,
+    room: JointRoom,
+) -> int:  # fmt: skip
+    """Add a pool's rows up and list its underlyings from ``entry`` on; returns the next entry.
+
+    The sums of its own go to place ``place`` of ``room.totals``.
+    """
+    width = shape[0]
+    profits, numbers, ids, terms, _, _, _, assets, asset_ids, tiers, _ = tables
+    cells, sums, nets, slots, marks, used, _, _, _, totals, _ = room
+    add_balances(
+        rows.balance_begin, rows.balance_end, rows.asset, rows.amount, pool, assets, sums, marks
+    )
+    fees = hold_positions(
+        width, rows.position_begin, rows.position_end, rows.instrument, rows.quantity, rows.cost,
+        pool, profits, numbers, ids, cells, sums, nets, marks,
+    )  # fmt: skip
+    equity, counted, depegs = own_assets(assets, asset_ids, tiers, sums, marks)
+    at, held_row = np.uint64(place), np.uint64(CASES) * np.uint64(sums.shape[0])
+    totals[at + np.uint64(FEES_AT * POOLS)] = fees
+    totals[at + np.uint64(EQUITY_AT * POOLS)] = equity
+    totals[at + np.uint64(COUNTED_AT * POOLS)] = counted
+    totals[at + np.uint64(DEPEG_AT * POOLS)] = depegs
+    if rows.order_begin[pool] < rows.order_end[pool]:
+        list_orders(
+            rows.order_begin, rows.order_end, rows.order_instrument, rows.order_quantity,
+            rows.order_price, rows.order_reduces, pool, numbers, ids, terms,
+            sums, slots, marks, used,
+        )  # fmt: skip
+        more_fees, lock, count = add_fills(
+            shape, rows.position_begin, rows.position_end, rows.instrument, rows.quantity, pool,
+            profits, numbers, ids, cells, sums, nets, slots, marks, used,
+        )  # fmt: skip
+        totals[at + np.uint64(MORE_FEES_AT * POOLS)] = more_fees
+        totals[at + np.uint64(LOCK_AT * POOLS)] = lock
+        if count:
+            return fold_ordered(shape, place, entry, tables, room)
+    else:
+        totals[at + np.uint64(MORE_FEES_AT * POOLS)] = 0.0
+        totals[at + np.uint64(LOCK_AT * POOLS)] = 0.0
+    totals[at + np.uint64(JOINT_FILLED_AT * POOLS)] = -1.0
+    entry = fold_assets(shape, entry, tables, room)
+    totals[at + np.uint64(JOINT_AT * POOLS)] = TAKE_WORST(
+        width, cells, held_row + np.uint64(HELD_ROW)
+    )
+    return entry
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def sweep_joint_pools(
+    shape: Shape, first: int, end: int, pools: Int64s, rows: Rows, tables: JointTables,
+    room: JointRoom, figures: Floats, status: Int8s,
+) -> None:  # fmt: skip
+    """Fill columns first to end of figures, and status, on one thread; no ``pools`` means all.
+
+    For compiled code: no allocation, no lock. ``rows`` are a book's, ``shape`` and ``tables`` a
+    sheet's, ``room`` one thread's, from ``JointSheet.own_room``. The rows of ``figures`` are
+    those of ``write_figures``.
+    """
+    bare_rows, bare_tables, bare_room = BORROW(rows), BORROW(tables), BORROW(room)
+    spare = room.losses.shape[0] - CASES * tables.assets.shape[0]
+    column = first
+    while column < end:
+        count, entry = 0, 0
+        while count < POOLS and column + count < end and entry <= spare:
+            pool = pools[column + count] if pools.size else column + count
+            room.firsts[count] = entry
+            if rows.kind[pool] == _SYSTEM:
+                clear_pool(count, bare_room.totals)
+            else:
+                entry = gather_pool(shape, pool, count, entry, bare_rows, bare_tables, bare_room)
+            count += 1
+        room.firsts[count] = entry
+        measure_entries(entry, room.losses, room.sides, room.lanes)
+        close_pools(count, tables.rules[FACTOR], room)
+        draw_lines(count, tables.rules, room.totals)
+        write_figures(column, count, tables.rules[FACTOR], room.totals, figures, status)
+        column += count
+
+
+@nb.njit(forceinline=True)
+def clear_pool(place: int, totals: Floats) -> None:
+    """What a system's pool adds up to."""
+    for column in range(POOL_COLUMNS):
+        totals[column * POOLS + place] = 0.0
+    totals[JOINT_FILLED_AT * POOLS + place] = -1.0
+
+
+@nb.njit(cache=True, nogil=True, parallel=True, error_model="numpy")
+def sweep_joint_blocks(
+    width: Width, legs: Width, falls: Width, rises: Width, pools: Int64s, rows: Rows,
+    tables: JointTables, room: JointRoom, figures: Floats, status: Int8s,
+) -> None:  # fmt: skip
+    """``sweep_joint_pools`` of all columns, block by block on all threads."""
+    for block in nb.prange((status.size + BLOCK - 1) // BLOCK):
+        thread = get_thread_id()  # type: ignore[no-untyped-call]
+        mine = JointRoom(
+            room.cells[thread], room.sums[thread], room.nets[thread], room.slots[thread],
+            room.marks[thread], room.used[thread], room.losses[thread], room.sides[thread],
+            room.lanes[thread], room.totals[thread], room.firsts[thread],
+        )  # fmt: skip
+        first = block * BLOCK
+        sweep_joint_pools(
+            (width, legs, (falls, rises)), first, min(first + BLOCK, status.size), pools, rows,
+            tables, mine, figures, status,
+        )  # fmt: skip

@@ -1,0 +1,128 @@
+"""The sweep of plimsoll.portfolio: its rule sheet's figures to the last bit, and its room."""
+
+from dataclasses import replace
+
+import numba as nb
+import numpy as np
+import pytest
+
+from benchmarks.desk import AS_OF_NS, MODEL, Desk, open_desk
+from plimsoll.core import Status, stream
+from plimsoll.margin import Assessment, ModelSet, assess, load_models
+from plimsoll.margin.sweep import JointSheet, Prices, reprice_rows, sweep_joint
+from plimsoll.margin.venues.plimsoll_portfolio import prepare
+from tests.margin.test_sweep import apart, assert_same
+
+ACCOUNTS = 1500
+EMPTY = ("cells", "sums", "nets", "slots", "marks", "used")
+"""What of a room is zero between pools."""
+
+
+@pytest.fixture(scope="module")
+def desk() -> Desk:
+    """Futures and options on every underlying, coins as collateral, orders on what is held."""
+    return open_desk(ACCOUNTS)
+
+
+@pytest.fixture(scope="module")
+def models(desk: Desk) -> ModelSet:
+    return load_models(desk.book.instruments, (MODEL,), AS_OF_NS)
+
+
+@pytest.fixture(scope="module")
+def sheet(desk: Desk, models: ModelSet) -> JointSheet:
+    return prepare(desk.market, models.models[0])
+
+
+@pytest.fixture(scope="module")
+def swept(desk: Desk, sheet: JointSheet) -> Assessment:
+    return sweep_joint(desk.book.rows, None, sheet)
+
+
+def test_a_desk_to_the_last_bit(desk: Desk, models: ModelSet, swept: Assessment) -> None:
+    assert_same(swept, assess(desk.book, desk.market, apart(models)))
+    held = [np.count_nonzero(charge.initial) for charge in swept.charges]
+    assert min(held) > 0
+    assert set(swept.status.tolist()) >= {Status.OK, Status.MARGIN_CALL, Status.LIQUIDATABLE}
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_missing_prices_are_unknown_in_both(desk: Desk, models: ModelSet, seed: int) -> None:
+    random = stream(seed, "missing prices")
+    price, vol = desk.market.price.copy(), desk.market.implied_vol.copy()
+    price[random.integers(0, price.size, 40)] = np.nan
+    vol[random.integers(0, vol.size, 40)] = np.nan
+    # An index that coins and contracts alike are priced at.
+    price[-1 - seed * 5] = np.nan
+    market = replace(desk.market, price=price, implied_vol=vol)
+    found = assess(desk.book, market, models)
+    assert_same(found, assess(desk.book, market, apart(models)))
+    assert np.count_nonzero(found.status == Status.UNKNOWN) > 10
+
+
+@pytest.mark.parametrize(
+    "overrides", ['{"offset_cap": 0.0}', '{"participation": 0.00001, "short_option_rate": 0.2}']
+)
+def test_other_parameters_to_the_last_bit(desk: Desk, overrides: str) -> None:
+    models = load_models(desk.book.instruments, (replace(MODEL, overrides=overrides),), AS_OF_NS)
+    assert_same(
+        assess(desk.book, desk.market, models), assess(desk.book, desk.market, apart(models))
+    )
+
+
+def test_some_pools_equal_themselves_among_all(
+    desk: Desk, sheet: JointSheet, swept: Assessment
+) -> None:
+    chosen = np.array([ACCOUNTS, 3, 700, 699, 8])
+    found = sweep_joint(desk.book.rows, chosen, sheet)
+    assert found.initial_margin.tobytes() == swept.initial_margin[chosen].tobytes()
+    assert found.status.tobytes() == swept.status[chosen].tobytes()
+
+
+def test_a_room_serves_call_after_call_and_is_left_empty(
+    desk: Desk, sheet: JointSheet, swept: Assessment
+) -> None:
+    room = sheet.own_room()
+    for pool in range(5, desk.book.pool_count, 7):
+        found = sweep_joint(desk.book.rows, np.array([pool]), sheet, room)
+        assert found.initial_margin[0] == swept.initial_margin[pool]
+        assert not any(getattr(room, name).any() for name in EMPTY)
+
+
+def test_the_number_of_threads_changes_no_bit(
+    desk: Desk, sheet: JointSheet, swept: Assessment
+) -> None:
+    most = nb.get_num_threads()
+    try:
+        nb.set_num_threads(1)
+        assert_same(sweep_joint(desk.book.rows, None, sheet), swept)
+    finally:
+        nb.set_num_threads(most)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_repriced_rows_are_those_of_a_new_sheet(desk: Desk, models: ModelSet, seed: int) -> None:
+    random = stream(seed, "repricing")
+    table, moved = desk.book.instruments, prepare(desk.market, models.models[0])
+    price = desk.market.price * np.exp(random.normal(0.0, 0.1, desk.market.price.size))
+    forward = desk.market.forward * np.exp(random.normal(0.0, 0.1, len(table)))
+    vol = desk.market.implied_vol * np.exp(random.normal(0.0, 0.5, len(table)))
+    for column in (price, forward, vol):
+        column[random.integers(0, column.size, 9)] = np.nan
+    market = replace(desk.market, price=price, forward=forward, implied_vol=vol)
+    chosen = np.arange(len(table), dtype=np.int32)
+    reprice_rows(chosen, Prices.of_market(market), moved.repricing, moved.tables)
+    fresh = prepare(market, models.models[0])
+    for name, mine, theirs in zip(moved.tables._fields, moved.tables, fresh.tables, strict=True):
+        assert np.array_equal(mine, theirs, equal_nan=True), name
+
+
+def test_one_price_rewrites_one_row(desk: Desk, models: ModelSet) -> None:
+    before, moved = (prepare(desk.market, models.models[0]) for _ in range(2))
+    prices = Prices.of_market(desk.market)
+    prices.mark[3] *= 1.01
+    reprice_rows(np.array([3], np.int32), prices, moved.repricing, moved.tables)
+    for old, new in zip(before.tables, moved.tables, strict=True):
+        if len(old) == len(before.tables.profits):
+            assert np.array_equal(np.delete(old, 3, 0), np.delete(new, 3, 0), equal_nan=True)
+    assert not np.array_equal(before.tables.profits[3], moved.tables.profits[3])
