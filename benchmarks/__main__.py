@@ -20,6 +20,7 @@ from benchmarks import (
     apply_trades,
     assess_standard,
     engine_tick,
+    growth,
     journal_append,
     lay_out,
     live_book,
@@ -54,6 +55,7 @@ BENCHMARKS: MappingProxyType[str, Callable[[Load], Iterator[Line]]] = MappingPro
         "watch": watch.measure,
         "watch_crash": watch_crash.measure,
         "live_engine": live_engine.measure,
+        "growth": growth.measure,
     }
 )
 ACCURACY_MAX = 1e-9

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from types import MappingProxyType
 
 import msgspec
 import numpy as np
@@ -47,7 +48,8 @@ DAILY_VOLATILITY = (0.03, 0.08)
 DOLLAR_VOLATILITY = 0.002
 NOTIONAL_LOG = (8.0, 1.5)
 """Mean and deviation of the logarithm of a position's notional, USD."""
-EQUITY_FLOOR = 0.011
+STANDARD, PORTFOLIO = "plimsoll.standard", "plimsoll.portfolio"
+EQUITY_FLOOR = MappingProxyType({STANDARD: 0.011, PORTFOLIO: 0.08})
 EQUITY_LOG = (-2.0, 1.0)
 """Equity over gross notional is this floor, near the usual maintenance margin, and a lognormal."""
 BRACKETS = (
@@ -64,7 +66,7 @@ BRACKETS = (
 
 @dataclass(frozen=True, slots=True)
 class FuturesBook:
-    """A book under ``plimsoll.standard`` and its market.
+    """A book under one of the house models and its market.
 
     ``moves`` are usual relative daily moves by row of ``Market.price``.
     """
@@ -75,7 +77,7 @@ class FuturesBook:
     moves: Floats
 
 
-def open_futures(accounts: int, seed: int = 7) -> FuturesBook:
+def open_futures(accounts: int, seed: int = 7, model: str = STANDARD) -> FuturesBook:
     """A book of that many accounts, about ten positions each; the same at every call.
 
     2,000 linear contracts on 100 made-up underlyings, margined and settled in USDT, the one
@@ -92,7 +94,7 @@ def open_futures(accounts: int, seed: int = 7) -> FuturesBook:
     # Assets are ordered by name, and so are the underlyings, before the dollar.
     index, moves = np.append(coins, 1.0), np.append(volatility, DOLLAR_VOLATILITY)
     market = _market(table, index, basis)
-    return _fill_book(table, market, moves, popularity, shares, accounts, seed)
+    return _fill_book(table, market, moves, popularity, shares, accounts, seed, model)
 
 
 def futures_on(
@@ -117,14 +119,16 @@ def futures_on(
 
 def _fill_book(
     table: InstrumentTable, market: Market, moves: Floats, popularity: Floats, shares: Floats,
-    accounts: int, seed: int,
+    accounts: int, seed: int, name: str = STANDARD,
 ) -> FuturesBook:  # fmt: skip
     """Accounts on contracts; ``moves`` and ``popularity`` by asset, ``shares`` by contract."""
-    model = ModelChoice("plimsoll.standard", _overrides(table, popularity))
+    overrides = _brackets if name == STANDARD else _underlyings
+    model = ModelChoice(name, overrides(table, popularity))
     models = load_models(table, (model,), market.as_of_ns)
     offsets, instrument = _holdings(accounts, shares, seed)
     moves = np.concatenate([moves[table.base], moves])
-    quantity, cost, amount = _amounts(table, market, moves, offsets, instrument, seed)
+    floor = EQUITY_FLOOR[name]
+    quantity, cost, amount = _amounts(table, market, moves, offsets, instrument, floor, seed)
     system = len(SystemPool)
     before, pools = np.zeros(system, dtype=np.int64), accounts + system
     nothing = np.zeros(0, dtype=np.int64)
@@ -186,7 +190,7 @@ def _market(table: InstrumentTable, index: Floats, basis: Floats) -> Market:
     )
 
 
-def _overrides(table: InstrumentTable, popularity: Floats) -> str:
+def _brackets(table: InstrumentTable, popularity: Floats) -> str:
     """Brackets for every underlying, by its popularity [assets]."""
     scale = np.round(popularity / popularity.max(), 6).tolist()
     bases = np.unique(table.base).tolist()
@@ -196,6 +200,16 @@ def _overrides(table: InstrumentTable, popularity: Floats) -> str:
         for k, name in zip(bases, names, strict=True)
     }
     return msgspec.json.encode({"brackets": brackets}).decode()
+
+
+def _underlyings(table: InstrumentTable, popularity: Floats) -> str:
+    """Ranges and volumes for every underlying under the scenario model."""
+    names = [table.assets.names[k] for k in np.unique(table.base)]
+    entries = {
+        name: {"class": "large", "recent": 0.1, "floor": 0.15, "daily_volume": 1e11 * share}
+        for name, share in zip(names, popularity[np.unique(table.base)].tolist(), strict=True)
+    }
+    return msgspec.json.encode({"underlyings": entries}).decode()
 
 
 def _holdings(accounts: int, shares: Floats, seed: int) -> tuple[Int64s, Int32s]:
@@ -212,7 +226,7 @@ def _holdings(accounts: int, shares: Floats, seed: int) -> tuple[Int64s, Int32s]
 
 def _amounts(
     table: InstrumentTable, market: Market, moves: Floats, offsets: Int64s, instrument: Int32s,
-    seed: int,
+    floor: float, seed: int,
 ) -> tuple[Int64s, Int64s, Int64s]:  # fmt: skip
     """Quantity and cost of each position, and the dollars of each account, in exact units."""
     draw = stream(seed, "benchmarks", "futures", "amounts")
@@ -225,6 +239,6 @@ def _amounts(
     cost = np.rint(value * entry * dollar).astype(np.int64)
     gross = np.add.reduceat(np.abs(value), offsets[:-1])
     profit = np.add.reduceat(value - value * entry, offsets[:-1])
-    equity = gross * (EQUITY_FLOOR + draw.lognormal(*EQUITY_LOG, accounts))
+    equity = gross * (floor + draw.lognormal(*EQUITY_LOG, accounts))
     # What a winner has drawn out beyond its deposits is a balance below zero.
     return quantity, cost, np.rint((equity - profit) * dollar).astype(np.int64)

@@ -55,7 +55,7 @@ def measure(load: Load) -> Iterator[Line]:
         yield from _fills(running, accounts, load.shrink)
         yield _ticks(running, accounts, load.shrink)
     desk = open_desk(max(load.accounts))
-    running = _start(desk.book, desk.market)
+    running = start_engine(desk.book, desk.market)
     running.engine.observe(desk.market)
     yield _what_ifs(replace(running, market=desk.market), load.shrink)
 
@@ -64,10 +64,11 @@ def measure(load: Load) -> Iterator[Line]:
 def open_running(accounts: int) -> Running:
     """The futures book in a live engine; the same at every call, as long as nobody fills."""
     world = open_futures(accounts)
-    return _start(world.book, world.market)
+    return start_engine(world.book, world.market)
 
 
-def _start(book: Book, market: Market) -> Running:
+def start_engine(book: Book, market: Market) -> Running:
+    """A live engine over a book that has seen a market."""
     rules = load_rules(book.instruments, book.models, SANITY, market.as_of_ns)
     state = open_state(book, ("feed",))
     engine = LiveEngine.open(state, rules)
@@ -95,7 +96,7 @@ def _one(trades: Trades, k: int) -> Trades:
     return Trades(*(getattr(trades, column.name)[k : k + 1] for column in fields(Trades)))
 
 
-def _trades(running: Running, count: int) -> Trades:
+def trades_of(running: Running, count: int) -> Trades:
     """Trades of a few hundred dollars with the market at mark, anybody's in any contract."""
     table, random = running.market.instruments, stream(SEED, "benchmarks", "live_engine", "trades")
     mark = running.market.mark
@@ -140,16 +141,8 @@ def _call() -> float:
 
 def _fills(running: Running, accounts: int, shrink: int) -> Iterator[Line]:
     """Small trades with the market at mark, all over the book; the last book equals the peer's."""
-    trades = _trades(running, max(CALLS // shrink, 20))
-    engine, time_ns = running.engine, running.market.as_of_ns
-    times = []
-    for pool, (instrument, quantity, price) in zip(
-        trades.pool.tolist(), _rows(trades), strict=True
-    ):
-        times.append(perf_counter())
-        engine.fill(pool, SystemPool.MARKET, instrument, quantity, price, 0, time_ns)
-    times.append(perf_counter())
-    taken = np.diff(times)
+    trades = trades_of(running, max(CALLS // shrink, 20))
+    taken, time_ns = fill_times(running, trades), running.market.as_of_ns
     batches = [_one(trades, k) for k in range(STEPS)]
     inputs = [_no_prices(time_ns, batch) for batch in batches]
     peer = _best(lambda k: step(running.state, running.rules, inputs[k]))
@@ -159,6 +152,17 @@ def _fills(running: Running, accounts: int, shrink: int) -> Iterator[Line]:
             f"live_engine.{name}.{accounts}", float(1e6 * value), "us", PEER,
             float(peer / value), _call() / float(value), accuracy,
         )  # fmt: skip
+
+
+def fill_times(running: Running, trades: Trades) -> Floats:
+    """Seconds of each trade as a fill of the engine."""
+    engine, time_ns = running.engine, running.market.as_of_ns
+    pools, times = trades.pool.tolist(), []
+    for pool, (instrument, quantity, price) in zip(pools, _rows(trades), strict=True):
+        times.append(perf_counter())
+        engine.fill(pool, SystemPool.MARKET, instrument, quantity, price, 0, time_ns)
+    times.append(perf_counter())
+    return np.diff(times)
 
 
 def _ticks(running: Running, accounts: int, shrink: int) -> Line:
@@ -186,7 +190,7 @@ def _ticks(running: Running, accounts: int, shrink: int) -> Line:
 def _what_ifs(running: Running, shrink: int) -> Line:
     """One account that has been given 50 positions, asked about one more trade each time."""
     engine, time_ns = running.engine, running.market.as_of_ns
-    trades = _trades(running, max(CALLS // shrink, 20))
+    trades = trades_of(running, max(CALLS // shrink, 20))
     pool = int(trades.pool[0])
     for k in np.unique(trades.instrument, return_index=True)[1][:POSITIONS]:
         instrument, quantity, price = _rows(trades)[k]

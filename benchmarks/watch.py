@@ -10,7 +10,13 @@ from time import perf_counter
 
 import numpy as np
 
-from benchmarks.futures_book import POPULARITY_EXPONENT, FuturesBook, open_futures
+from benchmarks.futures_book import (
+    POPULARITY_EXPONENT,
+    PORTFOLIO,
+    STANDARD,
+    FuturesBook,
+    open_futures,
+)
 from benchmarks.lines import Line, Load, Race, relative_difference
 from benchmarks.machine import bytes_of, stream_lap
 from benchmarks.timing import Timing, lap, time_laps
@@ -47,14 +53,20 @@ def measure(load: Load) -> Iterator[Line]:
 
     The watch holds calls and liquidations, as the engine does; ``watch.free`` does not, so that
     pools on the line change again and again, and its statuses are a sweep's to the last one.
+    ``watch.scenario_`` is the same book under the scenario model.
     """
-    world = open_futures(load.accounts[-1])
+    for prefix, model in (("", STANDARD), ("scenario_", PORTFOLIO)):
+        world = open_futures(load.accounts[-1], model=model)
+        yield from _measure_world(f"watch.{prefix}", world, load)
+
+
+def _measure_world(name: str, world: FuturesBook, load: Load) -> Iterator[Line]:
     path = draw_path(world, max(TICKS // load.shrink, SWEPT))
     plan, ticks = lay_out(world.book), path.offsets.size - 1
     (sweep,) = time_laps(
         load.repeats, lap(lambda: assess(world.book, world.market, world.models, plan))
     )
-    for name, holds in (("loop", True), ("free", False)):
+    for way, holds in (("loop", True), ("free", False)):
         watch, runs = armed(world, holds), []
         for _ in range(min(load.repeats, RUNS_MAX)):
             watch = armed(world, holds)
@@ -66,14 +78,14 @@ def measure(load: Load) -> Iterator[Line]:
         limit = Timing(limit.best / ticks, limit.median / ticks)
         race = Race(Timing(min(runs), float(np.median(runs))), sweep, limit)
         wrong = difference(world, watch, holds)
-        yield race.line(f"watch.{name}", 1e6 * race.ours.median, "us", "one sweep", wrong)
+        yield race.line(f"{name}{way}", 1e6 * race.ours.median, "us", "one sweep", wrong)
     taken, wrong = one_by_one(world, armed(world, True), path)
     figures = [("mean", float(taken.mean()))]
-    figures += [(name, float(np.quantile(taken, share))) for name, share in SHARES]
-    for name, figure in figures:
+    figures += [(part, float(np.quantile(taken, share))) for part, share in SHARES]
+    for part, figure in figures:
         race = Race(Timing(figure, figure), sweep, limit)
-        yield race.line(f"watch.python_{name}", 1e6 * figure, "us", "one sweep", wrong)
-    yield memory_line(world, armed(world, True))
+        yield race.line(f"{name}python_{part}", 1e6 * figure, "us", "one sweep", wrong)
+    yield memory_line(f"{name}memory", world, armed(world, True))
 
 
 def armed(world: FuturesBook, holds: bool) -> Watch:
@@ -127,12 +139,12 @@ def one_by_one(world: FuturesBook, watch: Watch, path: Path) -> tuple[Floats, fl
     return taken, largest
 
 
-def memory_line(world: FuturesBook, watch: Watch) -> Line:
+def memory_line(name: str, world: FuturesBook, watch: Watch) -> Line:
     """Bytes per position, beside those of the book's rows."""
     positions, book = world.book.positions.instrument.size, bytes_of(*world.book.rows)
     each, ratio = watch.stats.memory_bytes / positions, book / watch.stats.memory_bytes
     return Line(
-        "watch.memory",
+        name,
         each,
         "B/position",
         "the book's rows",

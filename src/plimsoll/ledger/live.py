@@ -170,7 +170,7 @@ def _write_orders(live: LiveBook, changes: _OrderChanges, placed: Placements) ->
     rows = live.orders.arrange(changes.pool, changes.order_id, changes.is_kept)
     is_kept = changes.event >= 0
     rows, event = rows[is_kept], changes.event[is_kept]
-    values = placed.quantity, placed.price, placed.instrument, placed.is_reduce_only
+    values: list[Any] = [placed.quantity, placed.price, placed.instrument, placed.is_reduce_only]
     columns: tuple[Any, ...] = live.orders.table.columns[1:]
     for column, value in zip(columns, values, strict=True):
         column[rows] = value[event]
