@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 FILES ?=
+NAMES ?=
 WORKERS ?= 2
 
 VENV := .venv
@@ -32,8 +33,8 @@ check: $(DEV) ## Hold the house rules: lint, format, types, layers, tidiness
 	@$(VENV)/bin/lint-imports
 	@$(PY) -m pytest -q tests/test_tidy.py
 
-bench: $(DEV) $(COMPILED) ## Measure every speed claim beside a named peer
-	@$(PY) -m benchmarks
+bench: $(DEV) $(COMPILED) ## Measure every speed claim, and write docs/performance.md (NAMES="watch")
+	@$(PY) -m benchmarks $(NAMES) $(if $(NAMES),,--report docs)
 
 vectors: $(RUNTIME) $(COMPILED) ## Run test vectors (FILES="a.json b.json")
 	@$(PY) -m tools.vectors $(FILES)

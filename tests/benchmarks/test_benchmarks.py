@@ -2,12 +2,15 @@
 
 import json
 import math
+from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
 from benchmarks.__main__ import ACCURACY_MAX, BENCHMARKS, main
 from benchmarks.lines import Line, Load, relative_difference
+from benchmarks.report import write_report
 from benchmarks.timing import Timing, time_laps
 
 TOY = Load(
@@ -75,3 +78,27 @@ def test_laps_are_taken_in_turn_after_one_that_does_not_count():
     first, second = iter([90.0, 1.0, 2.0, 6.0]), iter([90.0, 5.0, 4.0, 3.0])
     timings = time_laps(3, lambda: next(first), lambda: next(second))
     assert timings == (Timing(best=1.0, median=2.0), Timing(best=3.0, median=4.0))
+
+
+def test_the_report_is_the_lines_with_their_claims_and_a_chart(tmp_path: Path):
+    lines = [
+        Line(f"growth.{what}.{accounts}", value, "us", "one sweep", 2.0, 0.5, None)
+        for accounts, value in ((1_000, 10.0), (100_000, 40.0))
+        for what in ("tick", "fill")
+    ]
+    write_report(lines, {"growth": "Claim: made up."}, tmp_path)
+    page = (tmp_path / "performance.md").read_text()
+    assert "Claim: made up." in page
+    assert "| tick.100000 | 40.0 | us | one sweep | 2.00 | 0.500 | – |" in page
+    chart = ElementTree.parse(tmp_path / "growth.svg").getroot()
+    circles = [node for node in chart.iter() if node.tag.endswith("circle")]
+    assert len(circles) == 4
+    heights = {float(node.attrib["cy"]) for node in circles}
+    assert len(heights) == 2
+
+
+def test_a_run_writes_its_report(tmp_path: Path):
+    assert main(["lay_out", "--report", str(tmp_path)], TOY) == 0
+    page = (tmp_path / "performance.md").read_text()
+    assert "## lay_out" in page
+    assert not (tmp_path / "growth.svg").exists()
