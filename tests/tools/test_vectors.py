@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,13 @@ from tests.tools.answered import (
     dydx,
     hyperliquid,
     kraken,
+    losses,
     mango,
     okx,
     options,
     others,
     paradex,
+    protocols,
     references,
     synthetix,
     vega,
@@ -57,8 +60,8 @@ UNMODELLED = {
 ANSWERED = {
     name: case
     for party in (
-        binance, bitmex, bybit, deribit, derive, drift, dydx, hyperliquid, kraken, mango, okx,
-        options, others, paradex, references, synthetix, vega, waterfall,
+        binance, bitmex, bybit, deribit, derive, drift, dydx, hyperliquid, kraken, losses,
+        mango, okx, options, others, paradex, protocols, references, synthetix, vega, waterfall,
     )
     for name, case in party.ANSWERED.items()
 }  # fmt: skip
@@ -190,6 +193,30 @@ def test_an_unmodelled_case_is_named_and_never_passed(write: Any, capsys: Any):
 
 def compared(expected: Any, got: Any, tolerance: Tolerance = EXACT) -> list[tuple[str, str]]:
     return [(d.key, d.problem) for d in compare("x", expected, got, tolerance)]
+
+
+@pytest.mark.parametrize(
+    ("expected", "got", "problems"),
+    [
+        ("49999/100", Fraction(49_999, 100), []),
+        ("495", Fraction(495), []),
+        (0.5, Fraction(1, 2), []),
+        ("1/3", Fraction(333, 1000), [("x", "differs")]),
+        ("1/3", 1 / 3, [("x", "differs")]),
+        ("1/0", Fraction(1, 3), [("x", "differs")]),
+        ("a third", Fraction(1, 3), [("x", "differs")]),
+    ],
+)
+def test_a_fraction_written_as_text_is_one(expected: Any, got: Any, problems: Any):
+    assert compared(expected, got) == problems
+
+
+def test_a_fraction_that_differs_is_told_to_machines(write: Any, capsys: Any):
+    raw = {**ANSWERED["dydx_fillable"], "expected": {"price": "797/2"}}
+    file = {"profiles": {}, "vectors": [raw]}
+    assert main([write(file), "--format", "json"]) == 1
+    (told,) = json.loads(capsys.readouterr().out)["files"][0]["cases"]
+    assert [told["differences"][0][key] for key in ("expected", "got")] == ["797/2", "398"]
 
 
 @pytest.mark.parametrize("got", [math.nan, math.inf, -math.inf])

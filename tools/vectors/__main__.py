@@ -35,7 +35,9 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     if options.format == "json":
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(to_plain(reports))).decode())
+        # What JSON has no number for, a fraction, is written as text.
+        encoded = msgspec.json.encode(to_plain(reports), enc_hook=str)
+        sys.stdout.write(msgspec.json.format(encoded).decode())
         sys.stdout.write("\n")
     else:
         print_reports(console, reports)

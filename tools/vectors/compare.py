@@ -4,11 +4,13 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from fractions import Fraction
+from typing import Any
 
 from tools.vectors.cases import Tolerance
 
 _WHOLE = re.compile(r"-?[0-9]+")
+_RATIONAL = re.compile(r"-?[0-9]+(/[0-9]*[1-9][0-9]*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +28,13 @@ def compare(key: str, expected: Any, got: Any, tolerance: Tolerance) -> Iterator
     """Every difference under ``key``; ``got`` may hold more than is expected, never less.
 
     Numbers pass within the tolerance, anything else if it is equal. An integer beyond what
-    JSON readers keep is written as text, and compared as the integer it is. Nothing expected is
-    a difference too: a case without figures proves nothing.
+    JSON readers keep is written as text, and compared as the integer it is; so is a
+    fraction, "1/3". Nothing expected is a difference too: a case without figures proves nothing.
     """
     if isinstance(expected, str) and isinstance(got, int) and _WHOLE.fullmatch(expected):
         expected = int(expected)
+    if isinstance(expected, str) and isinstance(got, Fraction) and _RATIONAL.fullmatch(expected):
+        expected = Fraction(expected)
     if isinstance(expected, Mapping | list) and not expected:
         yield Difference(key, "holds no figure", expected, got)
     elif isinstance(expected, Mapping):
@@ -73,5 +77,5 @@ def _compare_rows(
         yield Difference(key, problem, expected, got)
 
 
-def _is_number(value: Any) -> TypeGuard[int | float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | Fraction) and not isinstance(value, bool)

@@ -12,7 +12,9 @@ from plimsoll.book import Book, SystemPool, rows_of
 from plimsoll.core import Floats, Int32s, Int64s, sum_by
 from plimsoll.instruments import Kind, Payoff, value_coefficient
 from plimsoll.ledger import TradeReason, Trades, price_to_units, trade_values
+from plimsoll.liquidation.bankruptcy import bankruptcy_price
 from plimsoll.liquidation.policy import Policy
+from plimsoll.margin.arithmetic import FLOAT
 from plimsoll.market import Market
 
 PRICE_RANGE = 100.0
@@ -79,13 +81,12 @@ def closing_costs(
     return lost, value * policy.liquidation_fee_rate[table.base[i]]
 
 
-def bankruptcy_price(book: Book, market: Market, held: Holdings, equity: Floats) -> Int64s:
-    """Price units at which a pool's positions leave it with nothing.
+def takeover_price(book: Book, market: Market, held: Holdings, equity: Floats) -> Int64s:
+    """Price units at which a pool's positions leave it with nothing: their bankruptcy prices.
 
-    ``equity`` (USD, by owner) is shared over the positions by notional. Linear:
-    mark - equity / (quantity * multiplier * currency price); inverse the same in 1/price.
-    It stays within a factor PRICE_RANGE of the mark, for it may be negative, or infinite in
-    1/price; what that leaves is swept with the balances.
+    ``equity`` (USD, by owner) is shared over the positions by notional. A price stays within a
+    factor PRICE_RANGE of the mark, for it may be negative or infinite; what that leaves is swept
+    with the balances.
     """
     table = book.instruments
     total = sum_by(held.owner, held.notional, equity.size)
@@ -93,11 +94,8 @@ def bankruptcy_price(book: Book, market: Market, held: Holdings, equity: Floats)
     i = held.instrument
     mark, currency = market.mark[i], market.index[table.settle[i]]
     per_point = held.quantity * table.quantity_unit[i] * table.multiplier[i] * currency
-    given = equity[held.owner] * share / per_point
     inverse = (table.payoff[i] == Payoff.INVERSE) & (table.kind[i] != Kind.OPTION)
-    with np.errstate(divide="ignore"):
-        reciprocal = 1.0 / np.maximum(1.0 / mark + given, 0.0)
-    price = np.where(inverse, reciprocal, mark - given)
+    price = bankruptcy_price(FLOAT, mark, equity[held.owner] * share, per_point, inverse)
     return price_to_units(table, i, np.clip(price, mark / PRICE_RANGE, mark * PRICE_RANGE))
 
 

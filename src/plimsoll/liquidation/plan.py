@@ -24,8 +24,10 @@ from plimsoll.ledger import Cancels, EventBatch, StateChanges, Transfers
 from plimsoll.ledger.events import join_trades, join_transfers
 from plimsoll.liquidation.closing import closing_costs, holdings_of
 from plimsoll.liquidation.policy import Policy
+from plimsoll.liquidation.sizing import Piece, least_amount
 from plimsoll.liquidation.stages import reduce_pools, repay_debts, take_over
 from plimsoll.margin import Assessment
+from plimsoll.margin.arithmetic import FLOAT
 from plimsoll.margin.exposure import notional_coefficient
 from plimsoll.market import Market
 
@@ -104,10 +106,9 @@ def _share_to_close(assessment: Assessment, at: Int64s, cost: Floats, policy: Po
     maintenance = assessment.maintenance_margin[at]
     target = policy.release_ratio
     missing = maintenance - target * assessment.collateral_value[at]
-    freed = maintenance - target * cost
-    share = np.where(freed > 0, missing / np.where(freed > 0, freed, 1.0), 1.0)
-    steps = np.ceil(np.round(share / policy.step_share, 9))
-    return np.clip(steps * policy.step_share, policy.step_share, 1.0)
+    pieces = [Piece(1.0, maintenance - target * cost)]
+    share: Floats = least_amount(FLOAT, missing, pieces, policy.step_share).amount
+    return np.clip(share, policy.step_share, 1.0)
 
 
 def _has_both_signs(book: Book, pools: Int64s) -> Bools:

@@ -7,9 +7,9 @@ from plimsoll.core import Bools, Floats, Int64s, sum_by
 from plimsoll.ledger import TradeReason, Trades, TransferReason, Transfers
 from plimsoll.liquidation.closing import (
     Holdings,
-    bankruptcy_price,
     close_trades,
     forced_price,
+    takeover_price,
 )
 from plimsoll.liquidation.policy import Policy
 from plimsoll.market import Market
@@ -61,7 +61,7 @@ def take_over(
     """
     at = np.flatnonzero(is_lost[held.owner])
     part = _pick(held, at)
-    price = bankruptcy_price(book, market, part, equity)
+    price = takeover_price(book, market, part, equity)
     trades, value = close_trades(
         book, part, np.abs(part.quantity), price, SystemPool.INSURANCE_FUND,
         TradeReason.TAKEOVER, 0.0,

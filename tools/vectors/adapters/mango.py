@@ -58,9 +58,9 @@ def mango_health(case: Case) -> dict[str, float]:
     """Health of an account, of the kind the case asks for."""
     inputs = case.inputs
     kind = KINDS[str(inputs["health_type"]).replace("_", "").lower()]
-    account, market = _written(inputs)
     if not _can_be_written(inputs):
-        return {"health": _health_by_columns(inputs, kind, account, market)}
+        return {"health": float(health(*health_columns(inputs, kind), 1).total[0])}
+    account, market = _written(inputs)
     (found,) = explain_account(account, market)
     return {"health": figures(found, "account", "account")[f"{kind.name.lower()}_health"]}
 
@@ -168,11 +168,9 @@ def _token_entry(token: Mapping[str, Any]) -> dict[str, float]:
     return _named(token, "") | starts
 
 
-def _health_by_columns(
-    inputs: Mapping[str, Any], kind: HealthKind, account: Mapping[str, Any],
-    market: Mapping[str, Any],
-) -> float:  # fmt: skip
-    """Health by the function that the model itself uses, at the document's weights and prices."""
+def health_columns(inputs: Mapping[str, Any], kind: HealthKind) -> tuple[Tokens, Perps, SpotOrders]:
+    """What the model's own function of health takes, at the document's weights and prices."""
+    account, market = _written(inputs)
     written = {"as_of": AS_OF, "market": market, "accounts": [{"id": "case", **account}]}
     portfolio = build_portfolio(decode_document(msgspec.json.encode(written), "case.json"))
     prices, models = portfolio.market, portfolio.book.models
@@ -196,8 +194,7 @@ def _health_by_columns(
         np.array([rows[p["settle"]] for p in perps], dtype=np.int64),
         lots * lot, quote, bids * lot, asks * lot, overall[markets], sides.take(markets),
     )  # fmt: skip
-    orders = _spot_orders(inputs.get("spot_orders", ()), rows)
-    return float(health(tokens, positions, orders, 1).total[0])
+    return tokens, positions, _spot_orders(inputs.get("spot_orders", ()), rows)
 
 
 def _spot_orders(orders: Sequence[Mapping[str, Any]], rows: Mapping[Any, int]) -> SpotOrders:

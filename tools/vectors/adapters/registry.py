@@ -13,11 +13,13 @@ from tools.vectors.adapters import (
     dydx,
     hyperliquid,
     kraken,
+    losses,
     mango,
     okx,
     options,
     others,
     paradex,
+    protocols,
     references,
     synthetix,
     vega,
@@ -27,8 +29,8 @@ from tools.vectors.adapters.adapter import Adapter
 from tools.vectors.cases import Case
 
 PARTIES = (
-    binance, bitmex, bybit, deribit, derive, drift, dydx, hyperliquid, kraken, mango, okx, options,
-    others, paradex, references, synthetix, vega, waterfall,
+    binance, bitmex, bybit, deribit, derive, drift, dydx, hyperliquid, kraken, losses, mango,
+    okx, options, others, paradex, protocols, references, synthetix, vega, waterfall,
 )  # fmt: skip
 
 ADAPTERS: tuple[Adapter, ...] = tuple(chain.from_iterable(party.ADAPTERS for party in PARTIES))

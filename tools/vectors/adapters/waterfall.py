@@ -9,23 +9,7 @@ from tools.vectors.adapters.adapter import Adapter
 from tools.vectors.cases import Case
 
 # Subjects that belong to the waterfall and have no adapter yet, by party; reported as such.
-AWAITED = (
-    ("derive*", "derive_dutch_auction*"),
-    ("drift*", "drift_*_if_fee"),
-    ("drift*", "drift_asset_for_liab"),
-    ("drift*", "drift_base_to_cover"),
-    ("drift*", "drift_liab_*"),
-    ("drift*", "drift_liq_fee_ramp"),
-    ("drift*", "drift_max_pct"),
-    ("drift*", "drift_socialise_*"),
-    ("dydx*", "dydx_bankruptcy_price"),
-    ("dydx*", "dydx_block_limits"),
-    ("dydx*", "dydx_fillable_price"),
-    ("dydx*", "dydx_insurance_delta"),
-    ("mango*", "mango_bankruptcy"),
-    ("mango*", "mango_*_liq"),
-    ("vega*", "vega_isolated_closeout"),
-)
+AWAITED: tuple[tuple[str, str], ...] = ()
 
 
 def deleveraging_queue(case: Case) -> dict[str, Any]:

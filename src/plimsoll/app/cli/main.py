@@ -62,6 +62,60 @@ def margin(
         raise typer.Exit(EXIT_BAD_INPUT)
 
 
+def liquidation(
+    document: Annotated[Path, typer.Argument(help="A portfolio document, YAML or JSON.")],
+    account: Annotated[str | None, typer.Option(help="Show this account only.")] = None,
+    asset: Annotated[
+        list[str] | None, typer.Option(help="Along this asset's price only. May be repeated.")
+    ] = None,
+    direction: Annotated[
+        list[str] | None,
+        typer.Option(help="Assets that move together, by beta: BTC=1,ETH=1.2. May be repeated."),
+    ] = None,
+    what_if: Annotated[
+        Path | None,
+        typer.Option(help="Trades, orders and transfers to show before and after, YAML or JSON."),
+    ] = None,
+    daily_vol: Annotated[
+        list[str] | None,
+        typer.Option(help="Volatility a day, for the time left, e.g. BTC=3%. May be repeated."),
+    ] = None,
+    target: Annotated[
+        float | None,
+        typer.Option(help="Margin ratio that remedies must come below; the margin call's if none."),
+    ] = None,
+    fee: Annotated[
+        float, typer.Option(help="Fee on what a remedy closes, a fraction of its value.", min=0)
+    ] = 0.0,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show the requirement there and what would move it.")
+    ] = False,
+    html: Annotated[Path | None, typer.Option(help="HTML page with plots to write.")] = None,
+    output: FormatOption = Format.TABLE,
+) -> None:
+    """Show at what prices an account is liquidated, and what would prevent it.
+
+    The whole pool is judged at every price: all positions, coins as collateral, tiers, orders.
+    Exit code 2 if any status is UNKNOWN.
+
+    For example:
+
+        plimsoll liquidation examples/distressed.yaml
+
+        plimsoll liquidation examples/desk.yaml --direction BTC=1,ETH=1.2 --daily-vol BTC=3%
+
+        plimsoll liquidation examples/options.yaml --asset BTC --explain --html options.html
+    """
+    from plimsoll.app.cli.liquidation import LiquidationRequest, run_liquidation
+
+    request = LiquidationRequest(
+        document, account, tuple(asset or ()), tuple(direction or ()), tuple(daily_vol or ()),
+        what_if, target, fee, explain, html, output == Format.JSON,
+    )  # fmt: skip
+    if run_liquidation(request):
+        raise typer.Exit(EXIT_BAD_INPUT)
+
+
 def compare(
     document: Annotated[Path, typer.Argument(help="A portfolio document, YAML or JSON.")],
     models: Annotated[
@@ -296,7 +350,7 @@ def build_app() -> typer.Typer:
     )
     books = typer.Typer(help="Make books of accounts.", no_args_is_help=True)
     books.command("generate")(book_generate)
-    for command in (margin, compare, loans, replay, verify, vol, price, models, demo):
+    for command in (margin, liquidation, compare, loans, replay, verify, vol, price, models, demo):
         app.command()(command)
     app.add_typer(books, name="book")
     return app
