@@ -66,9 +66,9 @@ def _measure_world(name: str, world: FuturesBook, load: Load) -> Iterator[Line]:
     (sweep,) = time_laps(
         load.repeats, lap(lambda: assess(world.book, world.market, world.models, plan))
     )
-    for way, holds in (("loop", True), ("free", False)):
+    for way, holds, most in (("loop", True, RUNS_MAX), ("free", False, 1)):
         watch, runs = armed(world, holds), []
-        for _ in range(min(load.repeats, RUNS_MAX)):
+        for _ in range(min(load.repeats, most)):
             watch = armed(world, holds)
             before, start = watch.stats.updates, perf_counter()
             watch.replay(path.offsets, path.rows, path.values)

@@ -3,7 +3,7 @@
 import json
 import math
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -90,7 +90,7 @@ def test_the_report_is_the_lines_with_their_claims_and_a_chart(tmp_path: Path):
     page = (tmp_path / "performance.md").read_text()
     assert "Claim: made up." in page
     assert "| tick.100000 | 40.0 | us | one sweep | 2.00 | 0.500 | – |" in page
-    chart = ElementTree.parse(tmp_path / "growth.svg").getroot()
+    chart = ET.parse(tmp_path / "growth.svg").getroot()
     circles = [node for node in chart.iter() if node.tag.endswith("circle")]
     assert len(circles) == 4
     heights = {float(node.attrib["cy"]) for node in circles}
