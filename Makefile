@@ -4,6 +4,7 @@ PYTHON ?= python3
 FILES ?=
 NAMES ?=
 WORKERS ?= 2
+BOOKS ?= 1000
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -15,7 +16,7 @@ SOURCES := src $(wildcard tools benchmarks)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check bench vectors parity picture lock clean
+.PHONY: help demo test books check bench vectors parity picture lock clean
 
 help: ## Print this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
@@ -25,6 +26,9 @@ demo: $(RUNTIME) $(COMPILED) ## Replay the crash of 10 October 2025 on 10,000 ac
 
 test: $(DEV) $(COMPILED) ## Run the tests (WORKERS=2)
 	@$(PY) -m pytest -q -n $(WORKERS) --dist loadfile
+
+books: $(DEV) $(COMPILED) ## Liquidation prices against a dense scan (BOOKS=1000 a model; hours)
+	@PLIMSOLL_BOOKS=$(BOOKS) $(PY) -m pytest -q -n $(WORKERS) tests/liquidation/test_price_books.py
 
 check: $(DEV) ## Hold the house rules: lint, format, types, layers, tidiness
 	@$(PY) -m ruff check .
