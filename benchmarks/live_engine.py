@@ -56,8 +56,9 @@ def measure(load: Load) -> Iterator[Line]:
         yield _ticks(running, accounts, load.shrink)
     desk = open_desk(max(load.accounts))
     running = start_engine(desk.book, desk.market)
-    running.engine.observe(desk.market)
-    yield _what_ifs(replace(running, market=desk.market), load.shrink)
+    market = replace(desk.market, as_of_ns=running.market.as_of_ns + 1)
+    running.engine.observe(market)
+    yield _what_ifs(replace(running, market=market), load.shrink)
 
 
 @lru_cache(maxsize=1)
@@ -74,6 +75,9 @@ def start_engine(book: Book, market: Market) -> Running:
     engine = LiveEngine.open(state, rules)
     rows = np.flatnonzero(np.isfinite(market.price)).astype(np.int32)
     engine.step(_inputs(market.as_of_ns + 1, rows, market.price[rows]))
+    # The first prices of all come as a storm; what is measured is the calm after it.
+    while engine.watch.stats.loose:
+        engine.observe(engine.market)
     return Running(engine, engine.state(), rules, engine.market)
 
 

@@ -3,8 +3,9 @@
 ``scan.worst_loss`` is the bare scan: the worst of 48 scenarios for every account. Its peer is
 SciPy, the book as a sparse matrix times the profits, then the least of each row; its limit a
 dense product of as many multiply-adds. ``scan.portfolio`` is ``plimsoll.portfolio`` with all its
-rules, beside its rule sheet; its limit is the bare scan of the same book. ``scan.one_pool`` is one
-pool from a prepared sheet, with the same peer and limit.
+rules; its limit is the bare scan of the same book. ``scan.one_pool`` is one pool from a prepared
+sheet, with the same limit. Two books: 2,000 futures on 100 underlyings, some much more popular than
+others; and desks with options, orders and coins, spread evenly.
 """
 
 from collections.abc import Iterator
@@ -14,9 +15,10 @@ import numpy as np
 from scipy import sparse
 
 from benchmarks.desk import AS_OF_NS, MODEL, Desk, open_desk
+from benchmarks.futures_book import PORTFOLIO, open_futures
 from benchmarks.lines import Line, Load, Race, relative_difference
 from benchmarks.timing import Lap, lap, seconds, time_laps
-from plimsoll.book import Book, take_pools
+from plimsoll.book import Book, SystemPool, take_pools
 from plimsoll.core import Floats, stream
 from plimsoll.margin import Assessment, ModelSet, assess, load_models
 from plimsoll.margin.sweep import JointSheet, sweep_joint, worst_losses
@@ -28,11 +30,19 @@ FIGURES = ("equity", "collateral_value", "initial_margin", "maintenance_margin")
 
 
 def measure(load: Load) -> Iterator[Line]:
-    """The scan of the largest book, the model on the book of ticks, and one pool of it.
+    """The scan of the largest books, the model on them, and one pool.
 
-    The rule sheet needs too much memory for the largest book.
+    The rule sheet needs too much memory for the largest book, so that the model's peer there is
+    SciPy's bare scan.
     """
-    yield _worst_loss(open_desk(max(load.accounts)), load)
+    accounts = max(load.accounts)
+    futures = open_futures(accounts, model=PORTFOLIO)
+    sheet = prepare(futures.market, futures.models.models[0])
+    yield from _scans("futures", futures.book, sheet, load)
+    del futures
+    desk = open_desk(accounts)
+    models = load_models(desk.book.instruments, (MODEL,), AS_OF_NS)
+    yield from _scans("desk", desk.book, prepare(desk.market, models.models[0]), load)
     desk = open_desk(load.tick_accounts)
     models = load_models(desk.book.instruments, (MODEL,), AS_OF_NS)
     sheet = prepare(desk.market, models.models[0])
@@ -50,25 +60,32 @@ def product_lap(multiply_adds: int) -> Lap:
     return lambda: share * seconds(lambda: left @ right)
 
 
-def _worst_loss(desk: Desk, load: Load) -> Line:
-    book, contracts = desk.book, contracts_of(desk.book)
-    held, profits = book.positions, _profits(desk)
-    offsets, out = held.offsets, np.empty(book.pool_count)
+def _scans(name: str, book: Book, sheet: JointSheet, load: Load) -> Iterator[Line]:
+    """The bare scan of a book beside SciPy's and the limit; the model beside SciPy's and ours."""
+    contracts, profits = contracts_of(book), sheet.tables.profits
+    held, out = book.positions, np.empty(book.pool_count)
     shape = (book.pool_count, len(profits))
-    matrix = sparse.csr_matrix((contracts, held.instrument, offsets), shape=shape)
-
-    def ours() -> None:
-        worst_losses(offsets[:-1], offsets[1:], held.instrument, contracts, profits, out)
+    matrix = sparse.csr_matrix((contracts, held.instrument, held.offsets), shape=shape)
 
     def peer() -> Floats:
         return np.asarray(np.maximum(-(matrix @ profits).min(axis=1), 0.0))
 
-    limit = product_lap(held.instrument.size * profits.shape[1])
-    race = Race(*time_laps(load.repeats, lap(ours), lap(peer), limit))
+    product = product_lap(held.instrument.size * profits.shape[1])
+    bare, by_scipy, limit, whole = time_laps(
+        load.repeats,
+        _bare_lap(book, sheet, 1, out),
+        lap(peer),
+        product,
+        lap(lambda: sweep_joint(book.rows, None, sheet)),
+    )
     # A sum that all but cancels has the error of its terms, which the largest loss stands for.
     scale = max(float(out.max()), 1.0)
     accuracy = relative_difference([(out / scale, peer() / scale)])
-    return race.milliseconds("scan.worst_loss", "SciPy, CSR x dense, then min", accuracy)
+    size, who = book.pool_count - len(SystemPool), "SciPy, CSR x dense, then min"
+    yield Race(bare, by_scipy, limit).milliseconds(f"scan.worst_loss.{name}.{size}", who, accuracy)
+    yield Race(whole, by_scipy, bare).milliseconds(
+        f"scan.portfolio.{name}.{size}", "SciPy's bare scan", accuracy
+    )
 
 
 def contracts_of(book: Book) -> Floats:
@@ -77,13 +94,9 @@ def contracts_of(book: Book) -> Floats:
     return np.asarray(held.quantity * book.instruments.quantity_unit[held.instrument])
 
 
-def _profits(desk: Desk) -> Floats:
-    models = load_models(desk.book.instruments, (MODEL,), AS_OF_NS)
-    return prepare(desk.market, models.models[0]).tables.profits
-
-
-def _bare_lap(book: Book, sheet: JointSheet, passes: int = 1) -> Lap:
-    held, contracts, out = book.positions, contracts_of(book), np.empty(book.pool_count)
+def _bare_lap(book: Book, sheet: JointSheet, passes: int = 1, out: Floats | None = None) -> Lap:
+    held, contracts = book.positions, contracts_of(book)
+    out = np.empty(book.pool_count) if out is None else out
     begin, end, profits = held.offsets[:-1], held.offsets[1:], sheet.tables.profits
 
     def scan() -> None:
@@ -104,7 +117,9 @@ def _portfolio(desk: Desk, sheet: JointSheet, alone: ModelSet, load: Load) -> Li
         )
     )
     accuracy = _accuracy(sweep_joint(book.rows, None, sheet), assess(book, market, alone))
-    return race.milliseconds("scan.portfolio", "its rule sheet, NumPy and Numba", accuracy)
+    return race.milliseconds(
+        f"scan.portfolio.sheet.{load.tick_accounts}", "its rule sheet, NumPy and Numba", accuracy
+    )
 
 
 def _one_pool(desk: Desk, sheet: JointSheet, alone: ModelSet, load: Load) -> Line:

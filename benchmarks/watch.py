@@ -4,7 +4,7 @@ One tick moves one underlying: the marks of its 20 contracts and its index, 21 r
 tick as often as they are popular; all ticks together are one day of its usual moves.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -13,7 +13,6 @@ import numpy as np
 from benchmarks.futures_book import (
     POPULARITY_EXPONENT,
     PORTFOLIO,
-    STANDARD,
     FuturesBook,
     open_futures,
 )
@@ -55,18 +54,23 @@ def measure(load: Load) -> Iterator[Line]:
     pools on the line change again and again, and its statuses are a sweep's to the last one.
     ``watch.scenario_`` is the same book under the scenario model.
     """
-    for prefix, model in (("", STANDARD), ("scenario_", PORTFOLIO)):
-        world = open_futures(load.accounts[-1], model=model)
-        yield from _measure_world(f"watch.{prefix}", world, load)
+    ways = (("loop", True, RUNS_MAX), ("free", False, 1))
+    world = open_futures(load.accounts[-1])
+    yield from _measure_world("watch.", world, ways, load)
+    world = open_futures(load.accounts[-1], model=PORTFOLIO)
+    yield from _measure_world("watch.scenario_", world, ways[:1], load)
 
 
-def _measure_world(name: str, world: FuturesBook, load: Load) -> Iterator[Line]:
+def _measure_world(
+    name: str, world: FuturesBook, ways: Sequence[tuple[str, bool, int]], load: Load
+) -> Iterator[Line]:
+    """``ways`` are names, whether the watch holds, and how often to run it."""
     path = draw_path(world, max(TICKS // load.shrink, SWEPT))
     plan, ticks = lay_out(world.book), path.offsets.size - 1
     (sweep,) = time_laps(
         load.repeats, lap(lambda: assess(world.book, world.market, world.models, plan))
     )
-    for way, holds, most in (("loop", True, RUNS_MAX), ("free", False, 1)):
+    for way, holds, most in ways:
         watch, runs = armed(world, holds), []
         for _ in range(min(load.repeats, most)):
             watch = armed(world, holds)

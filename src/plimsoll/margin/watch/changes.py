@@ -26,8 +26,8 @@ class WatchStats:
     """What a watch has done since it was armed, and what it holds.
 
     ``evaluated`` pools by compiled code and ``assessed`` ones by ``assess``; ``renewed`` guards
-    that were moved to other steps; ``updates`` of legs in ``lists`` brought up. ``bytes`` by
-    part of the watch.
+    that were moved to other steps; ``updates`` of legs in ``lists`` brought up; ``loose`` pools
+    are without guards at present. ``bytes`` by part of the watch.
     """
 
     evaluated: int
@@ -35,6 +35,7 @@ class WatchStats:
     renewed: int
     updates: int
     lists: int
+    loose: int
     bytes: tuple[tuple[str, int], ...]
 
     @property

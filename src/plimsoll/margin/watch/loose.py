@@ -63,8 +63,10 @@ class Loose:
     def drop(self, pools: Int64s) -> None:
         """Pools that are judged and guarded by somebody else."""
         if self.count:
-            self._mask[pools[pools < self._mask.size]] = False
-            self.count = int(np.count_nonzero(self._mask))
+            known = pools[pools < self._mask.size]
+            # Each is named once.
+            self.count -= int(np.count_nonzero(self._mask[known]))
+            self._mask[known] = False
 
     def take_due(self) -> Int64s:
         """Take out the pools to guard again after a tick.

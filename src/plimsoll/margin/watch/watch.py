@@ -175,6 +175,7 @@ class Watch:
             assessed=self._assessed,
             updates=int(count[UPDATES]),
             lists=int(count[LISTS]),
+            loose=self._loose.count,
             bytes=tuple((name, sum(c.nbytes for c in part)) for name, part in parts.items()),
         )
 
