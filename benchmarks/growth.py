@@ -36,7 +36,7 @@ def measure(load: Load) -> Iterator[Line]:
     for accounts in SIZES if load.shrink == 1 else TOY_SIZES:
         world = open_futures(accounts)
         yield from _measure_world(world, str(accounts), load)
-        if accounts == max(SIZES[2], 0) or load.shrink > 1:
+        if accounts == SIZES[2] or load.shrink > 1:
             yield _bytes(world, accounts)
     base = (SIZES[1] if load.shrink == 1 else TOY_SIZES[0]) * (FAR + 1)
     yield next(_measure_world(_moved_away(open_futures(base)), f"far.{base}", load))

@@ -21,6 +21,8 @@ the largest relative difference to the peer's figures. Machines differ and are n
 yours.
 """
 CHART = "growth.svg"
+TIMES = ("us", "ms")
+"""Units of what is drawn."""
 SERIES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "growth.tick": ("one tick", "#2563eb"),
@@ -41,7 +43,7 @@ def write_report(lines: Sequence[Line], claims: Mapping[str, str], folder: Path)
     it shows.
     """
     parts = [INTRODUCTION, machine_text(), ""]
-    growth = [line for line in lines if line.name.split(".")[0] == "growth"]
+    growth = [line for line in lines if line.name.startswith("growth.") and line.unit in TIMES]
     if growth:
         (folder / CHART).write_text(draw_growth(growth), encoding="utf-8")
         parts += [f"![Microseconds per tick, fill and sweep by accounts]({CHART})", ""]
