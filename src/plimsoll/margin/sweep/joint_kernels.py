@@ -16,6 +16,7 @@ from numba.np.ufunc.parallel import get_thread_id
 
 from plimsoll.book import PoolKind, Rows
 from plimsoll.core import Floats, Int8s, Int32s, Int64s
+from plimsoll.margin.borrowing import BORROW
 from plimsoll.margin.sweep.joint_entries import fold_assets, fold_ordered, measure_entries
 from plimsoll.margin.sweep.joint_lines import close_pools, draw_lines, write_figures
 from plimsoll.margin.sweep.joint_orders import add_fills, list_orders
@@ -58,7 +59,7 @@ from plimsoll.margin.sweep.joint_tables import (
     bit_of,
 )
 from plimsoll.margin.sweep.joint_vectors import ADD_POSITION
-from plimsoll.margin.sweep.vectors import BORROW, LOWEST_BIT, TAKE_WORST, Width
+from plimsoll.margin.sweep.vectors import LOWEST_BIT, TAKE_WORST, Width
 
 BLOCK = 1024
 """Pools a thread takes at a time; a book of no more needs no second thread."""

@@ -295,34 +295,3 @@ def _emit_lowest_bit(_: Any, _bits: Any) -> Any:
 
 LOWEST_BIT: Any = intrinsic(_emit_lowest_bit)
 """LOWEST_BIT(bits): the number of the lowest bit that is set; there must be one."""
-
-
-def _emit_borrow(_: Any, columns: Any) -> Any:
-    """Source of ``BORROW``."""
-
-    def emit(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        (value,) = arguments
-        if isinstance(columns, types.Array):
-            return _uncounted(context, builder, columns, value)
-        for k, kind in enumerate(columns):
-            if isinstance(kind, types.Array):
-                found = builder.extract_value(value, k)
-                bare = _uncounted(context, builder, kind, found)
-                value = builder.insert_value(value, bare, k)
-        return value
-
-    return columns(columns), emit
-
-
-def _uncounted(context: Any, builder: Any, kind: Any, value: Any) -> Any:
-    array = context.make_array(kind)(context, builder, value)
-    array.meminfo = cgutils.get_null_value(array.meminfo.type)
-    return array._getvalue()  # noqa: SLF001
-
-
-BORROW: Any = intrinsic(_emit_borrow)
-"""BORROW(columns): an array, or a tuple of arrays, that is not reference-counted.
-
-For loops whose functions take many arrays: Numba would count each at every call. Whoever calls
-keeps the columns alive.
-"""

@@ -42,6 +42,7 @@ import numba as nb
 
 from plimsoll.book import Rows
 from plimsoll.core import Floats
+from plimsoll.margin.borrowing import BORROW
 from plimsoll.margin.watch.contract import (
     COLLATERAL,
     COUNTED,
@@ -109,7 +110,6 @@ from plimsoll.margin.watch.scenario.positions import (
     order_terms,
 )
 from plimsoll.margin.watch.standard import ERROR_ROWS, ERROR_UNIT, rate_range, tier_amount
-from plimsoll.margin.watch.unowned import UNOWNED
 
 
 @nb.njit(forceinline=True)
@@ -250,8 +250,8 @@ def evaluate_joint(
     ``x``, ``low`` and ``high`` are rows of ``MarketRows``.
     """
     return judge_joint(
-        UNOWNED(house), UNOWNED(rows), pool, model, x, low, high, UNOWNED(scratch),
-        UNOWNED(slopes), figures,
+        BORROW(house), BORROW(rows), pool, model, x, low, high, BORROW(scratch),
+        BORROW(slopes), figures,
     )  # fmt: skip
 
 
