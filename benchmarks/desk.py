@@ -88,6 +88,7 @@ def open_desk(accounts: int) -> Desk:
                 [PoolKind.SYSTEM, PoolKind.CROSS], [len(SystemPool), accounts]
             ).astype(np.int8),
             pool_state=np.zeros(len(SystemPool) + accounts, dtype=np.int8),
+            pool_since_ns=np.zeros(len(SystemPool) + accounts, dtype=np.int64),
             positions=held,
             balances=_balances(random, table, market, wealth),
             orders=_orders(random, table, market, wealth, held),

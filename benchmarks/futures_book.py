@@ -11,6 +11,7 @@ import numpy as np
 from plimsoll.book import (
     Balances,
     Book,
+    MarketPhase,
     ModelChoice,
     Orders,
     PoolKind,
@@ -140,6 +141,8 @@ def _fill_book(
         pool_account=np.concatenate([before - 1, np.arange(accounts)]).astype(np.int32),
         pool_kind=np.repeat([PoolKind.SYSTEM, PoolKind.CROSS], [system, accounts]).astype(np.int8),
         pool_state=np.full(pools, PoolState.NORMAL, dtype=np.int8),
+        pool_since_ns=np.zeros(pools, dtype=np.int64),
+        market_phase=np.full(len(table), MarketPhase.NORMAL, dtype=np.int8),
         positions=Positions(np.concatenate([before, offsets]), instrument, quantity, cost),
         balances=Balances(
             np.concatenate([before, np.arange(accounts + 1)]),

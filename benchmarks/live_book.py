@@ -192,6 +192,8 @@ def _book(accounts: int) -> Book:
         pool_account=np.concatenate([book.pool_account, np.arange(accounts, dtype=np.int32)]),
         pool_kind=np.concatenate([book.pool_kind, np.full(accounts, PoolKind.CROSS, np.int8)]),
         pool_state=np.zeros(system + accounts, dtype=np.int8),
+        pool_since_ns=np.zeros(system + accounts, dtype=np.int64),
+        market_phase=book.market_phase,
         positions=Positions(
             offsets(POSITIONS), held.ravel().astype(np.int32), quantity, 3 * quantity
         ),

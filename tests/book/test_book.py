@@ -169,6 +169,8 @@ def test_clock_states_and_choices_count(book: Book) -> None:
         replace(book, sequence=book.sequence + 1),
         replace(book, time_ns=book.time_ns + 1),
         replace(book, pool_state=states),
+        replace(book, pool_since_ns=book.pool_since_ns + 1),
+        replace(book, market_phase=book.market_phase + 1),
         replace(book, models=(replace(book.models[0], overrides='{"fee_provision_rate":0}'),)),
         replace(book, account_ids=("alice", "rob")),
     ]

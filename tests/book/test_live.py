@@ -135,7 +135,14 @@ def assert_equal(one: Book, other: Book) -> None:
     """Every field is the same, row by row."""
     for name in ("instruments", "account_ids", "models", "sequence", "time_ns"):
         assert getattr(one, name) == getattr(other, name)
-    for name in ("account_model", "pool_account", "pool_kind", "pool_state"):
+    for name in (
+        "account_model",
+        "pool_account",
+        "pool_kind",
+        "pool_state",
+        "pool_since_ns",
+        "market_phase",
+    ):
         assert np.array_equal(getattr(one, name), getattr(other, name))
     for name in ("positions", "balances", "orders"):
         mine, theirs = getattr(one, name), getattr(other, name)

@@ -6,13 +6,22 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from plimsoll.book import Book, ModelChoice, PoolKind, PoolState, SystemPool, digest_book
+from plimsoll.book import (
+    Book,
+    MarketPhase,
+    ModelChoice,
+    PoolKind,
+    PoolState,
+    SystemPool,
+    digest_book,
+)
 from plimsoll.core import LedgerError
 from plimsoll.ledger import (
     Cancels,
     EventBatch,
     NewAccounts,
     NewPools,
+    PhaseChanges,
     Placements,
     StateChanges,
     Trades,
@@ -232,6 +241,9 @@ def test_states_sequence_and_time(book: Book) -> None:
     assert after.pool_state[[ALICE, BOB]].tolist() == [PoolState.NORMAL, PoolState.CALLED]
     assert (after.sequence, after.time_ns) == (book.sequence + 1, 77)
     assert book.pool_state[BOB] == PoolState.NORMAL
+    assert after.pool_since_ns[[ALICE, BOB]].tolist() == [0, 77]
+    phases = events(PhaseChanges, [(1, MarketPhase.HALTED)])
+    assert apply(after, EventBatch(78, phases=phases)).market_phase.tolist()[:3] == [0, 3, 0]
     assert EventBatch(77, states=changes).event_count == 1
 
 
@@ -320,6 +332,8 @@ REFUSED = [
     ({"transfers": [(0, 5, 99, 1, 0)]}, r"transfers\.asset\[0\]: no such asset;"),
     ({"transfers": [(0, 5, USDT, MAX + 1, 0)]}, r"transfers\.amount\[0\]: too large;"),
     ({"states": [(7, 0)]}, r"states\.pool\[0\]: no such pool;"),
+    ({"phases": [(99, 0)]}, r"phases\.instrument\[0\]: no such instrument;"),
+    ({"phases": [(0, 4)]}, r"phases\.phase\[0\]: no such phase;"),
     ({"states": [(5, 3)]}, r"states\.state\[0\]: no such state;"),
     (
         {"transfers": replace(events(Transfers, [(0, 5, USDT, 1, 0)]), amount=np.array([1, 2]))},
@@ -333,6 +347,7 @@ KINDS = {
     "trades": Trades,
     "transfers": Transfers,
     "states": StateChanges,
+    "phases": PhaseChanges,
 }
 
 

@@ -10,7 +10,7 @@ and only the ledger makes its successor or writes to a live one.
 from plimsoll.book.arena import Arena
 from plimsoll.book.book import Balances, Book, ModelChoice, Orders, Positions
 from plimsoll.book.live import LiveBook
-from plimsoll.book.pools import PoolKind, PoolState, SystemPool
+from plimsoll.book.pools import MarketPhase, PoolKind, PoolState, SystemPool
 from plimsoll.book.rows import Rows
 from plimsoll.book.segments import insert_rows, locate_rows, rows_of, take_segments
 from plimsoll.book.select import clone_account, compact_book, digest_book, take_pools
@@ -20,6 +20,7 @@ __all__ = [
     "Balances",
     "Book",
     "LiveBook",
+    "MarketPhase",
     "ModelChoice",
     "Orders",
     "PoolKind",

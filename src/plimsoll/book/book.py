@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from plimsoll.book.pools import PoolKind, PoolState, SystemPool
+from plimsoll.book.pools import MarketPhase, PoolKind, PoolState, SystemPool
 from plimsoll.book.rows import Rows
 from plimsoll.core import Bools, InputError, Int8s, Int32s, Int64s, did_you_mean
 from plimsoll.instruments import InstrumentTable
@@ -61,8 +61,9 @@ class Orders:
 class Book:
     """All accounts. Pools 0 to 4 are the system's; every other pool names its account.
 
-    ``pool_account`` is -1 for the system's pools. ``sequence`` counts the batches folded in
-    and ``time_ns`` is the time of the last.
+    ``pool_account`` is -1 for the system's pools; ``pool_since_ns`` is the time of a pool's last
+    state event, 0 where there was none. ``market_phase`` (a ``MarketPhase``) has shape
+    [instruments]. ``sequence`` counts the batches folded in, ``time_ns`` is the last one's time.
     """
 
     instruments: InstrumentTable
@@ -72,6 +73,8 @@ class Book:
     pool_account: Int32s
     pool_kind: Int8s
     pool_state: Int8s
+    pool_since_ns: Int64s
+    market_phase: Int8s
     positions: Positions
     balances: Balances
     orders: Orders
@@ -92,6 +95,8 @@ class Book:
             pool_account=np.full(count, -1, dtype=np.int32),
             pool_kind=np.full(count, PoolKind.SYSTEM, dtype=np.int8),
             pool_state=np.full(count, PoolState.NORMAL, dtype=np.int8),
+            pool_since_ns=np.zeros(count, dtype=np.int64),
+            market_phase=np.full(len(instruments), MarketPhase.NORMAL, dtype=np.int8),
             positions=Positions(offsets, ids, amounts, amounts),
             balances=Balances(offsets, ids, amounts),
             orders=Orders(offsets, amounts, ids, amounts, amounts, np.zeros(0, dtype=np.bool_)),

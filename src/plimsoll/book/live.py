@@ -38,9 +38,9 @@ class LiveBook:
 
     __slots__ = (
         "_account_ids", "_account_model", "_accounts", "_addresses", "_frozen_ids",
-        "_pool_account", "_pool_kind", "_pool_state", "_rows", "_shown", "balances",
-        "instruments", "models", "orders", "pool_count", "positions", "sequence", "sums",
-        "time_ns", "work",
+        "_pool_account", "_pool_kind", "_pool_since_ns", "_pool_state", "_rows", "_shown",
+        "balances", "instruments", "market_phase", "models", "orders", "pool_count", "positions",
+        "sequence", "sums", "time_ns", "work",
     )  # fmt: skip
 
     def __init__(self, book: Book) -> None:
@@ -59,6 +59,8 @@ class LiveBook:
         self._pool_account = book.pool_account.copy()
         self._pool_kind = book.pool_kind.copy()
         self._pool_state = book.pool_state.copy()
+        self._pool_since_ns = book.pool_since_ns.copy()
+        self.market_phase: Int8s = book.market_phase.copy()
         self.positions = Arena(
             held.offsets[:-1], held.offsets[1:], (held.instrument, held.quantity, held.cost)
         )
@@ -118,6 +120,11 @@ class LiveBook:
         return self._pool_state[: self.pool_count]
 
     @property
+    def pool_since_ns(self) -> Int64s:
+        """As ``Book.pool_since_ns``; a view that changes with the book."""
+        return self._pool_since_ns[: self.pool_count]
+
+    @property
     def rows(self) -> Rows:
         """The columns for compiled code: views, the same ones until an array is replaced."""
         held, owned, orders = self.positions.table, self.balances.table, self.orders.table
@@ -166,13 +173,13 @@ class LiveBook:
     @property
     def memory_bytes(self) -> Mapping[str, int]:
         """Bytes of the arrays, room for more included, by part; names and ids are not counted."""
-        pools = self._pool_account, self._pool_kind, self._pool_state
+        pools = self._pool_account, self._pool_kind, self._pool_state, self._pool_since_ns
         return MappingProxyType(
             {
                 "positions": self.positions.memory_bytes,
                 "balances": self.balances.memory_bytes,
                 "orders": self.orders.memory_bytes,
-                "pools": sum(array.nbytes for array in pools),
+                "pools": sum(array.nbytes for array in pools) + self.market_phase.nbytes,
                 "accounts": self._account_model.nbytes,
                 "sums": self.sums.nbytes + self.work.nbytes,
             }
@@ -196,6 +203,8 @@ class LiveBook:
         self._pool_kind = _extended(self._pool_kind, count, kinds)
         states = np.full(kinds.size, PoolState.NORMAL, dtype=np.int8)
         self._pool_state = _extended(self._pool_state, count, states)
+        never = np.zeros(kinds.size, dtype=np.int64)
+        self._pool_since_ns = _extended(self._pool_since_ns, count, never)
         for arena in (self.positions, self.balances, self.orders):
             arena.add_pools(kinds.size)
         if account_ids:
@@ -218,6 +227,8 @@ class LiveBook:
             pool_account=self.pool_account[pools],
             pool_kind=self.pool_kind[pools],
             pool_state=self.pool_state[pools],
+            pool_since_ns=self.pool_since_ns[pools],
+            market_phase=self.market_phase.copy(),
             positions=Positions(*_taken(self.positions, pools)),
             balances=Balances(*_taken(self.balances, pools)),
             orders=self._taken_orders(pools),

@@ -1,4 +1,4 @@
-"""The kinds and states of a pool, and the five pools that every book begins with."""
+"""Kinds and states of pools, phases of markets, and the five pools that every book begins with."""
 
 from enum import IntEnum
 
@@ -17,6 +17,19 @@ class PoolState(IntEnum):
     NORMAL = 0
     CALLED = 1
     LIQUIDATING = 2
+
+
+class MarketPhase(IntEnum):
+    """What may be done in one instrument; changed only by events. Each allows less than the last.
+
+    REDUCE_ONLY lets positions shrink and orders go, CANCEL_ONLY orders go, HALTED nothing; forced
+    closes need NORMAL or REDUCE_ONLY.
+    """
+
+    NORMAL = 0
+    REDUCE_ONLY = 1
+    CANCEL_ONLY = 2
+    HALTED = 3
 
 
 class SystemPool(IntEnum):

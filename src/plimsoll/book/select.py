@@ -29,6 +29,7 @@ def take_pools(book: Book, pools: Int64s) -> Book:
         pool_account=book.pool_account[pools],
         pool_kind=book.pool_kind[pools],
         pool_state=book.pool_state[pools],
+        pool_since_ns=book.pool_since_ns[pools],
         positions=Positions(offsets, *columns),  # type: ignore[arg-type]
         balances=Balances(balance_offsets, *balance_columns),  # type: ignore[arg-type]
         orders=Orders(order_offsets, *order_columns),  # type: ignore[arg-type]
@@ -92,6 +93,8 @@ def digest_book(book: Book) -> str:
             ("pool_account", small.pool_account),
             ("pool_kind", small.pool_kind),
             ("pool_state", small.pool_state),
+            ("pool_since_ns", small.pool_since_ns),
+            ("market_phase", small.market_phase),
             ("position_offsets", small.positions.offsets),
             ("position_instrument", small.positions.instrument),
             ("position_quantity", small.positions.quantity),

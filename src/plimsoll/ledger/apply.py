@@ -39,9 +39,15 @@ def apply(book: Book, batch: EventBatch) -> Book:
     positions, balances = post_batch(grown.rows, grown.instruments, batch)
     states = grown.pool_state.copy()
     states[batch.states.pool] = batch.states.state
+    since = grown.pool_since_ns.copy()
+    since[batch.states.pool] = batch.time_ns
+    phases = grown.market_phase.copy()
+    phases[batch.phases.instrument] = batch.phases.phase
     return replace(
         grown,
         pool_state=states,
+        pool_since_ns=since,
+        market_phase=phases,
         positions=_hold(grown.positions, positions),
         balances=_own(grown.balances, balances),
         orders=_place(_cancel(grown.orders, batch.cancels), batch.placements),
@@ -86,6 +92,7 @@ def _open_pools(book: Book, batch: EventBatch) -> Book:
         pool_state=np.concatenate(
             [book.pool_state, np.full(count, PoolState.NORMAL, dtype=np.int8)]
         ),
+        pool_since_ns=np.concatenate([book.pool_since_ns, np.zeros(count, dtype=np.int64)]),
         positions=replace(book.positions, offsets=padded(book.positions.offsets)),
         balances=replace(book.balances, offsets=padded(book.balances.offsets)),
         orders=replace(book.orders, offsets=padded(book.orders.offsets)),

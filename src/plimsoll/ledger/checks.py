@@ -5,7 +5,7 @@ from dataclasses import fields
 
 import numpy as np
 
-from plimsoll.book import Book, LiveBook, PoolKind, PoolState
+from plimsoll.book import Book, LiveBook, MarketPhase, PoolKind, PoolState
 from plimsoll.book.kernels import find_rows
 from plimsoll.core import Bools, Int8s, Int32s, Int64s, LedgerError, format_time
 from plimsoll.core.exact import UNITS_MAX
@@ -32,6 +32,9 @@ def check_batch(book: Book | LiveBook, batch: EventBatch) -> None:
     _check_transfers(book, batch, pools)
     _refuse("states.pool", _outside(batch.states.pool, pools), "no such pool")
     _refuse("states.state", _outside(batch.states.state, len(PoolState)), "no such state")
+    unknown = _outside(batch.phases.instrument, len(book.instruments))
+    _refuse("phases.instrument", unknown, "no such instrument")
+    _refuse("phases.phase", _outside(batch.phases.phase, len(MarketPhase)), "no such phase")
 
 
 def _refuse(place: str, bad: Bools, problem: str) -> None:

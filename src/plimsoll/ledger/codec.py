@@ -13,6 +13,7 @@ from plimsoll.ledger.events import (
     EventBatch,
     NewAccounts,
     NewPools,
+    PhaseChanges,
     Placements,
     StateChanges,
     Trades,
@@ -21,7 +22,16 @@ from plimsoll.ledger.events import (
 
 FORMAT_VERSION = 1
 
-_TABLES = (NewAccounts, NewPools, Cancels, Placements, Trades, Transfers, StateChanges)
+_TABLES = (
+    NewAccounts,
+    NewPools,
+    Cancels,
+    Placements,
+    Trades,
+    Transfers,
+    StateChanges,
+    PhaseChanges,
+)
 _NAMES = tuple(field.name for field in fields(EventBatch))[1:]
 
 

@@ -32,6 +32,7 @@ class TradeReason(IntEnum):
     LIQUIDATION = 1
     TAKEOVER = 2
     CLOSE_OUT = 3
+    DELEVERAGING = 4
 
 
 class TransferReason(IntEnum):
@@ -45,6 +46,8 @@ class TransferReason(IntEnum):
     TAKEOVER = 5
     CONVERSION = 6
     BAD_DEBT = 7
+    AUCTION = 8
+    SOCIALISED_LOSS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,14 @@ class StateChanges:
 
 
 @dataclass(frozen=True, slots=True)
+class PhaseChanges:
+    """New phases (``MarketPhase``) of instruments: halts, and reopening in stages."""
+
+    instrument: Int32s = field(default_factory=_no_int32)
+    phase: Int8s = field(default_factory=_no_int8)
+
+
+@dataclass(frozen=True, slots=True)
 class EventBatch:
     """Everything that happens to the book at ``time_ns``, applied in the order of the fields."""
 
@@ -140,6 +151,7 @@ class EventBatch:
     trades: Trades = field(default_factory=Trades)
     transfers: Transfers = field(default_factory=Transfers)
     states: StateChanges = field(default_factory=StateChanges)
+    phases: PhaseChanges = field(default_factory=PhaseChanges)
 
     @property
     def event_count(self) -> int:
@@ -152,6 +164,7 @@ class EventBatch:
             + self.trades.pool.size
             + self.transfers.source.size
             + self.states.pool.size
+            + self.phases.instrument.size
         )
 
 

@@ -49,6 +49,8 @@ def apply_live(live: LiveBook, batch: EventBatch) -> Int64s:
     tally(*posted, live.instruments.exact, len(live.instruments.assets.names), live.sums[0])
     write_changes(live.positions.table, live.balances.table, *posted)
     live.pool_state[batch.states.pool] = batch.states.state
+    live.pool_since_ns[batch.states.pool] = batch.time_ns
+    live.market_phase[batch.phases.instrument] = batch.phases.phase
     live.sequence += 1
     live.time_ns = batch.time_ns
     _shrink(live)
