@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 
 from benchmarks.desk import AS_OF_NS, MODEL, Desk, open_desk
-from plimsoll.core import Status, stream
+from benchmarks.futures_book import PORTFOLIO, FuturesBook, open_futures
+from plimsoll.book import Balances, Book, Positions, SystemPool
+from plimsoll.core import Status, offsets_from_counts, stream
 from plimsoll.margin import Assessment, ModelSet, assess, load_models
 from plimsoll.margin.sweep import JointSheet, Prices, reprice_rows, sweep_joint
+from plimsoll.margin.sweep.joint_tables import JOINT_FILLED_AT, PLAIN, POOLS
 from plimsoll.margin.venues.plimsoll_portfolio import prepare
 from tests.margin.test_sweep import apart, assert_same
 
@@ -126,3 +129,81 @@ def test_one_price_rewrites_one_row(desk: Desk, models: ModelSet) -> None:
         if len(old) == len(before.tables.profits):
             assert np.array_equal(np.delete(old, 3, 0), np.delete(new, 3, 0), equal_nan=True)
     assert not np.array_equal(before.tables.profits[3], moved.tables.profits[3])
+
+
+@pytest.fixture(scope="module")
+def futures() -> FuturesBook:
+    """Linear contracts on many underlyings, one collateral, no orders: plain pools."""
+    return open_futures(ACCOUNTS, model=PORTFOLIO)
+
+
+def crowd(futures: FuturesBook, seed: int) -> Book:
+    """Pools of the same book with many contracts on few underlyings, some held at zero; a few own
+
+    a second asset, be it one that scenarios move or not, or nothing.
+    """
+    book, random = futures.book, stream(seed, "crowd")
+    count = random.integers(0, 14, book.pool_count)
+    count[: len(SystemPool)] = 0
+    rows = [np.sort(random.choice(70, each, replace=False)) for each in count]
+    instrument = np.concatenate(rows).astype(np.int32)
+    quantity = np.rint(random.normal(0.0, 1e12, instrument.size)).astype(np.int64)
+    cost = np.rint(random.normal(0.0, 1e9, instrument.size)).astype(np.int64)
+    quantity[random.random(instrument.size) < 0.1] = 0
+    cost[random.random(instrument.size) < 0.1] = 0
+    money = len(book.instruments.assets.names) - 1
+    owned = random.integers(0, 4, book.pool_count)
+    owned[: len(SystemPool)] = 0
+    assets: list[list[int]] = [[], [money], [0, money], [1]]
+    asset = np.concatenate([assets[each] for each in owned]).astype(np.int32)
+    amounts = np.rint(random.normal(1e13, 1e13, asset.size)).astype(np.int64)
+    each = np.array([len(row) for row in assets])[owned]
+    return replace(
+        book,
+        positions=Positions(offsets_from_counts(count), instrument, quantity, cost),
+        balances=Balances(offsets_from_counts(each), asset, amounts),
+    )
+
+
+def test_futures_to_the_last_bit(futures: FuturesBook) -> None:
+    found = assess(futures.book, futures.market, futures.models)
+    assert_same(found, assess(futures.book, futures.market, apart(futures.models)))
+    assert np.count_nonzero(found.charges[4].maintenance) > ACCOUNTS // 5
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_crowded_underlyings_to_the_last_bit(futures: FuturesBook, seed: int) -> None:
+    book, price = crowd(futures, seed), futures.market.price.copy()
+    if seed % 2:
+        price[5 * seed] = np.nan
+    market = replace(futures.market, price=price)
+    found = assess(book, market, futures.models)
+    assert_same(found, assess(book, market, apart(futures.models)))
+    assert np.any(found.status == Status.UNKNOWN) == bool(seed % 2)
+
+
+def test_plain_pools_alone_equal_themselves_among_all(futures: FuturesBook) -> None:
+    book = crowd(futures, 0)
+    sheet = prepare(futures.market, futures.models.models[0])
+    whole, room = sweep_joint(book.rows, None, sheet), sheet.own_room()
+    for pool in range(0, book.pool_count, 11):
+        found = sweep_joint(book.rows, np.array([pool]), sheet, room)
+        assert found.initial_margin.tobytes() == whole.initial_margin[[pool]].tobytes()
+        assert not any(getattr(room, name).any() for name in EMPTY)
+
+
+def test_only_plain_pools_take_the_short_way(futures: FuturesBook) -> None:
+    sheet = prepare(futures.market, futures.models.models[0])
+    room, book = sheet.own_room(), crowd(futures, 0)
+    owned = np.diff(book.balances.offsets)
+    plain = (np.diff(book.positions.offsets) > 0) & (owned < 2)
+    plain &= (owned == 0) | (book.balances.asset[book.balances.offsets[:-1] - (owned == 0)] > 1)
+    for pool in range(len(SystemPool), 200):
+        sweep_joint(book.rows, np.array([pool]), sheet, room)
+        assert (room.totals[JOINT_FILLED_AT * POOLS] == PLAIN) == plain[pool]
+
+
+def test_a_line_opens_with_its_factor(swept: Assessment) -> None:
+    scan = swept.charges[0]
+    assert np.array_equal(scan.initial, scan.factor * scan.maintenance)
+    assert scan.factor > 1.0

@@ -1,6 +1,6 @@
 """What an assessment says, as columns over pools."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,21 @@ ACCOUNT_ROW = -1
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """One line of the requirement: ``initial`` and ``maintenance`` per pool, shape [pools]."""
+    """One line of the requirement per pool, shape [pools].
+
+    ``initial`` is ``opening`` times ``factor``: a line that opening multiplies needs no column of
+    its own.
+    """
 
     name: str
-    initial: Floats
+    opening: Floats
     maintenance: Floats
+    factor: float = field(default=1.0, kw_only=True)
+
+    @property
+    def initial(self) -> Floats:
+        """What the line adds to the initial margin."""
+        return self.opening if self.factor == 1.0 else self.factor * self.opening
 
 
 @dataclass(frozen=True, slots=True)

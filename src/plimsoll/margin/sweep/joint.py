@@ -25,9 +25,11 @@ from plimsoll.margin.sweep.joint_lines import (
 from plimsoll.margin.sweep.joint_reprice import Repricing
 from plimsoll.margin.sweep.joint_tables import (
     CASES,
+    FACTOR,
     INVERSE,
     LANE_COLUMNS,
     LINEAR,
+    LISTED,
     MARKS,
     POOL_COLUMNS,
     POOL_ROWS,
@@ -40,6 +42,7 @@ from plimsoll.margin.sweep.joint_tables import (
     JointRoom,
     JointTables,
 )
+from plimsoll.margin.sweep.plain.columns import BOUND_COLUMNS, fill_plain
 from plimsoll.margin.sweep.vectors import LANES, Width, pad_rows, width_of, zero_rows
 from plimsoll.market import Market
 
@@ -121,6 +124,7 @@ class JointSheet:
             zero_rows(threads, entries * LANE_COLUMNS),
             zero_rows(threads, POOLS * POOL_COLUMNS),
             np.zeros((threads, POOLS + 1 + PADDING), dtype=np.uint64),
+            np.zeros((threads, LISTED), dtype=np.uint64),
         )
 
     def own_room(self) -> JointRoom:
@@ -146,6 +150,8 @@ def prepare_joint(market: Market, terms: JointTerms) -> JointSheet:
             odds_of(terms.profits), terms.delta, table.assets.unit[table.settle],
         ),
         ids=np.stack([table.base, table.settle, leg, payoff], axis=1).astype(np.uint32),
+        keys=np.zeros(len(table), dtype=np.uint64),
+        bounds=zero_rows(2 * len(table), BOUND_COLUMNS),
         terms=_rows(
             price_units(table), table.multiplier, index[table.settle], index[table.quote],
             index[table.base],
@@ -163,6 +169,7 @@ def prepare_joint(market: Market, terms: JointTerms) -> JointSheet:
         tiers=np.stack([tiers.floors, tiers.rates, tiers.cumulative], axis=1),
         rules=np.array([terms.initial_factor, terms.call_ratio]),
     )  # fmt: skip
+    fill_plain(np.arange(len(table), dtype=np.int32), tables)
     repricing = terms.repricing._replace(
         moves=np.ascontiguousarray(terms.repricing.moves[:, :, order]),
         growth=np.ascontiguousarray(terms.repricing.growth[:, order]),
@@ -242,7 +249,7 @@ def sweep_joint(
     """
     chosen = np.zeros(0, dtype=np.int64) if pools is None else pools
     count = rows.kind.size if pools is None else pools.size
-    figures, status = np.empty((FIGURES, count)), np.empty(count, dtype=np.int8)
+    figures, status = np.zeros((FIGURES, count)), np.empty(count, dtype=np.int8)
     tables, shape = sheet.tables, (sheet.width, sheet.legs, sheet.sides)
     if count <= BLOCK:
         mine = sheet.own_room() if room is None else room
@@ -252,10 +259,10 @@ def sweep_joint(
         sweep_joint_blocks(
             sheet.width, sheet.legs, *sheet.sides, chosen, rows, tables, shared, figures, status
         )
-    return _assessment(figures, status, sheet.currency)
+    return _assessment(figures, status, float(tables.rules[FACTOR]), sheet.currency)
 
 
-def _assessment(figures: Floats, status: Int8s, currency: str) -> Assessment:
+def _assessment(figures: Floats, status: Int8s, factor: float, currency: str) -> Assessment:
     """Columns are views of one block, as one large allocation costs less than many."""
     fees = figures[FEES_LINE]
     return Assessment(
@@ -266,7 +273,7 @@ def _assessment(figures: Floats, status: Int8s, currency: str) -> Assessment:
         maintenance_margin=figures[MAINTENANCE],
         charges=(
             *(
-                Charge(name, figures[CHARGES + 2 * k], figures[CHARGES + 2 * k + 1])
+                Charge(name, figures[CHARGES + k], figures[CHARGES + k], factor=factor)
                 for k, name in enumerate(LINE_NAMES)
             ),
             Charge("open_orders", figures[ORDERS_LINE], np.zeros(status.size)),

@@ -51,9 +51,7 @@ from plimsoll.margin.sweep.joint_tables import (
     JointRoom,
     JointTables,
     Shape,
-    bit_of,
     lane_of,
-    larger,
 )
 from plimsoll.margin.sweep.joint_vectors import (
     FOLD_FILLS,
@@ -62,9 +60,8 @@ from plimsoll.margin.sweep.joint_vectors import (
     TURN_FILLS,
     TURN_LEGS,
 )
-from plimsoll.margin.sweep.vectors import ADD_ROW, LANES, LOWEST_BIT, TAKE_WORST, WORST_OF_ROW
-
-_ONE = np.uint64(1)
+from plimsoll.margin.sweep.vectors import ADD_ROW, LANES, TAKE_WORST, WORST_OF_ROW
+from plimsoll.margin.sweep.words import ONE, bit, larger, lowest
 
 
 @nb.njit(forceinline=True)
@@ -99,8 +96,8 @@ def fold_assets(shape: Shape, first: int, tables: JointTables, room: JointRoom) 
         left = marks[SCANNED, word]
         marks[SCANNED, word] = 0
         while left:
-            a = word * np.uint64(64) + np.uint64(LOWEST_BIT(left))
-            left &= left - _ONE
+            a = lowest(word, left)
+            left &= left - ONE
             list_entry(shape, entry, a, a, 1.0, sums[a, ODDS], sums[a, FLOORS], tables, room)
             FOLD_ROW(width, cells, a, cells, target + np.uint64(HELD_ROW))
             leg = a * span
@@ -109,7 +106,7 @@ def fold_assets(shape: Shape, first: int, tables: JointTables, room: JointRoom) 
                 room.sides, entry,
             )  # fmt: skip
             sums[a, COIN] = sums[a, ODDS] = sums[a, FLOORS] = 0.0
-            entry += _ONE
+            entry += ONE
     return int(entry)
 
 
@@ -124,14 +121,14 @@ def fold_ordered(shape: Shape, place: int, first: int, tables: JointTables, room
         left, ordered = marks[SCANNED, word], marks[ORDERED, word]
         marks[SCANNED, word] = marks[ORDERED, word] = 0
         while left:
-            a = word * np.uint64(64) + np.uint64(LOWEST_BIT(left))
-            has_fills = ordered & bit_of(a) != 0
-            left &= left - _ONE
+            a = lowest(word, left)
+            has_fills = ordered & bit(a) != 0
+            left &= left - ONE
             buys, sells = a, a
-            held, next_entry = entry, entry + _ONE
+            held, next_entry = entry, entry + ONE
             if has_fills:
                 buys, sells = count + a, np.uint64(2) * count + a
-                list_fills(shape, held + _ONE, a, buys, BOUGHT, sums[a, BUY_ODDS], tables, room)
+                list_fills(shape, held + ONE, a, buys, BOUGHT, sums[a, BUY_ODDS], tables, room)
                 list_fills(
                     shape, held + np.uint64(2), a, sells, SOLD, sums[a, SELL_ODDS], tables, room
                 )

@@ -1,13 +1,14 @@
 """``plimsoll.portfolio`` for whole books: each pool in one pass over its rows.
 
-A batch of pools is worked on in steps. Pool by pool, rows are netted by underlying in a room that
-fits the first cache, and every underlying is listed as an entry (``joint_entries``), in ascending
-order of assets: the order of the rule sheet's rows, so that every sum is added as it adds it. Then
-all entries are measured together, added up by pool, and lines drawn for all pools together
-(``joint_lines``). Whoever gathers a pool leaves the room empty, so that a pool's bits depend on
-its own rows alone. Of a minimum over scenarios a NaN may be lost; every sum of profits is
-therefore accompanied by one of ODD, which is 0 or NaN. Numbers that index are unsigned, for
-others are compared with 0 at every access.
+A batch of pools is worked on in steps. A plain pool (``plain``) is measured in one loop over its
+rows. Of any other, rows are netted by underlying in a room that fits the first cache, and every
+underlying is listed as an entry (``joint_entries``), in ascending order of assets: the order of
+the rule sheet's rows, so that every sum is added as it adds it. Then the list of plain pools is
+looked through for basis, all entries are measured together and added up by pool, and lines are
+drawn for all pools together (``joint_lines``). Whoever gathers a pool leaves the room empty, so
+that a pool's bits depend on its own rows alone. Of a minimum over scenarios a NaN may be lost;
+every sum of profits is therefore accompanied by one of ODD, which is 0 or NaN. Numbers that index
+are unsigned, for others are compared with 0 at every access.
 """
 
 import numba as nb
@@ -30,7 +31,6 @@ from plimsoll.margin.sweep.joint_tables import (
     EQUITY,
     EQUITY_AT,
     FACTOR,
-    FALL,
     FEES_AT,
     HELD_ROW,
     IS_SCANNED,
@@ -41,14 +41,10 @@ from plimsoll.margin.sweep.joint_tables import (
     OWED_SUM,
     POOL_COLUMNS,
     POOLS,
-    PRICE,
-    RISE,
     SCANNED,
     SETTLE,
     SETTLE_UNIT,
     SETTLED,
-    TIER_FIRST,
-    TIER_LAST,
     UNIT,
     VALUE,
     JointRoom,
@@ -56,16 +52,17 @@ from plimsoll.margin.sweep.joint_tables import (
     Shape,
     UInt32s,
     UInt64s,
-    bit_of,
+    value_asset,
 )
 from plimsoll.margin.sweep.joint_vectors import ADD_POSITION
-from plimsoll.margin.sweep.vectors import LOWEST_BIT, TAKE_WORST, Width
+from plimsoll.margin.sweep.plain.kernels import add_bases, scan_plain
+from plimsoll.margin.sweep.vectors import LANES, TAKE_WORST, Width
+from plimsoll.margin.sweep.words import ONE, SIX, bit, lowest
 
 BLOCK = 1024
 """Pools a thread takes at a time; a book of no more needs no second thread."""
 
 _SYSTEM = int(PoolKind.SYSTEM)
-_ONE, _SIX = np.uint64(1), np.uint64(6)
 
 
 @nb.njit(forceinline=True)
@@ -84,17 +81,17 @@ def hold_positions(
         i = np.uint32(instrument[row])
         base, settle = ids[i, BASE], ids[i, SETTLE]
         if is_small:
-            settled |= bit_of(settle)
+            settled |= bit(settle)
         else:
-            marks[SETTLED, settle >> _SIX] |= bit_of(settle)
+            marks[SETTLED, settle >> SIX] |= bit(settle)
         if units == 0:
             held = units * numbers[i, UNIT]
             sums[settle, EQUITY] += held * numbers[i, VALUE] - paid * numbers[i, SETTLE_UNIT]
             continue
         if is_small:
-            scanned |= bit_of(base)
+            scanned |= bit(base)
         else:
-            marks[SCANNED, base >> _SIX] |= bit_of(base)
+            marks[SCANNED, base >> SIX] |= bit(base)
         fees += ADD_POSITION(width, cells, profits, sums, nets, numbers, ids, i, units, paid)
     if is_small:
         marks[SETTLED, 0] |= settled
@@ -112,29 +109,17 @@ def own_assets(
         left = marks[SETTLED, word]
         marks[SETTLED, word] = 0
         while left:
-            a = word * np.uint64(64) + np.uint64(LOWEST_BIT(left))
-            left &= left - _ONE
+            a = lowest(word, left)
+            left &= left - ONE
             held, owed = sums[a, EQUITY], sums[a, OWED_SUM]
             sums[a, EQUITY] = sums[a, OWED_SUM] = 0.0
-            # An asset that holds nothing needs no price.
-            value = held * assets[a, PRICE] if held != 0.0 else 0.0
-            haircut = 0.0
-            if value > 0.0:
-                tier, last = asset_ids[a, TIER_FIRST], asset_ids[a, TIER_LAST]
-                while tier < last and value > tiers[tier + np.uint32(1), 0]:
-                    tier += np.uint32(1)
-                haircut = value * tiers[tier, 1] - tiers[tier, 2]
+            value, kept, loss = value_asset(a, held, owed, assets, asset_ids, tiers)
             equity += value
-            counted += value - haircut
-            opened = value - owed
-            fall, rise = assets[a, FALL], assets[a, RISE]
-            move = fall if opened > 0.0 else rise
-            # What cannot move needs no price; an unknown value against a move stays unknown.
-            loss = abs(opened) * move
-            depegs += 0.0 if (move == 0.0) | (opened == 0.0) else loss
+            counted += kept
+            depegs += loss
             if assets[a, IS_SCANNED] != 0.0 and value != 0.0:
                 sums[a, COIN] = value
-                marks[SCANNED, word] |= bit_of(a)
+                marks[SCANNED, word] |= bit(a)
     return equity, counted, depegs
 
 
@@ -147,7 +132,7 @@ def add_balances(
     for row in range(np.uint64(begin[pool]), np.uint64(end[pool])):
         a = np.uint32(asset[row])
         sums[a, EQUITY] += amount[row] * assets[a, AMOUNT_UNIT]
-        marks[SETTLED, a >> _SIX] |= bit_of(a)
+        marks[SETTLED, a >> SIX] |= bit(a)
 
 
 @nb.njit(forceinline=True)
@@ -160,8 +145,8 @@ def gather_pool(
     The sums of its own go to place ``place`` of ``room.totals``.
     """
     width = shape[0]
-    profits, numbers, ids, terms, _, _, _, assets, asset_ids, tiers, _ = tables
-    cells, sums, nets, slots, marks, used, _, _, _, totals, _ = room
+    profits, numbers, ids, _, _, terms, _, _, _, assets, asset_ids, tiers, _ = tables
+    cells, sums, nets, slots, marks, used, _, _, _, totals, _, _ = room
     add_balances(
         rows.balance_begin, rows.balance_end, rows.asset, rows.amount, pool, assets, sums, marks
     )
@@ -215,20 +200,30 @@ def sweep_joint_pools(
     spare = room.losses.shape[0] - CASES * tables.assets.shape[0]
     column = first
     while column < end:
-        count, entry = 0, 0
+        count, entry, listed = 0, 0, 0
         while count < POOLS and column + count < end and entry <= spare:
             pool = pools[column + count] if pools.size else column + count
             room.firsts[count] = entry
             if rows.kind[pool] == _SYSTEM:
                 clear_pool(count, bare_room.totals)
             else:
-                entry = gather_pool(shape, pool, count, entry, bare_rows, bare_tables, bare_room)
+                found = scan_plain(shape, pool, count, listed, bare_rows, bare_tables, bare_room)
+                if found < 0:
+                    entry = gather_pool(
+                        shape, pool, count, entry, bare_rows, bare_tables, bare_room
+                    )
+                else:
+                    listed = found
             count += 1
         room.firsts[count] = entry
+        add_bases(
+            len(shape[1]) * LANES, listed, room.listed, rows.instrument, rows.quantity,
+            tables.numbers, tables.keys, tables.rates, room.totals,
+        )  # fmt: skip
         measure_entries(entry, room.losses, room.sides, room.lanes)
         close_pools(count, tables.rules[FACTOR], room)
         draw_lines(count, tables.rules, room.totals)
-        write_figures(column, count, tables.rules[FACTOR], room.totals, figures, status)
+        write_figures(column, count, room.totals, figures, status)
         column += count
 
 
@@ -252,6 +247,7 @@ def sweep_joint_blocks(
             room.cells[thread], room.sums[thread], room.nets[thread], room.slots[thread],
             room.marks[thread], room.used[thread], room.losses[thread], room.sides[thread],
             room.lanes[thread], room.totals[thread], room.firsts[thread],
+            room.listed[thread],
         )  # fmt: skip
         first = block * BLOCK
         sweep_joint_pools(

@@ -39,6 +39,7 @@ from plimsoll.margin.sweep.joint_tables import (
     ORDERS_AT,
     OWN_AT,
     OWNS_AT,
+    PLAIN,
     POOLS,
     POSITIONS_AT,
     SHORT_AT,
@@ -46,14 +47,14 @@ from plimsoll.margin.sweep.joint_tables import (
     STATUS_AT,
     JointRoom,
     lane_of,
-    larger,
 )
 from plimsoll.margin.sweep.vectors import LANES
+from plimsoll.margin.sweep.words import ONE, larger
 
 EQUITY_LINE, COLLATERAL, INITIAL, MAINTENANCE, CHARGES = range(5)
 """Rows of the figures. From CHARGES on six lines, initial and maintenance, then orders and fees."""
 LINES = 6
-ORDERS_LINE, FEES_LINE, FIGURES = range(CHARGES + 2 * LINES, CHARGES + 2 * LINES + 3)
+ORDERS_LINE, FEES_LINE, FIGURES = range(CHARGES + LINES, CHARGES + LINES + 3)
 
 Sums: TypeAlias = tuple[float, float, float, float, float, float]
 """Of a pool: NaN or 0; the worst loss of moving alone; standalone losses less twice the long and
@@ -61,7 +62,6 @@ Sums: TypeAlias = tuple[float, float, float, float, float, float]
 less twice the short side; what all sold options ask, and what each underlying's ask of it.
 """
 
-_ONE = np.uint64(1)
 _UNKNOWN, _OK, _CALL = int(Status.UNKNOWN), int(Status.OK), int(Status.MARGIN_CALL)
 _LIQUIDATABLE, _BANKRUPT = int(Status.LIQUIDATABLE), int(Status.BANKRUPT)
 
@@ -107,7 +107,7 @@ def rise_of_fills(place: int, room: JointRoom) -> float:
     while entry < end:
         cases = np.uint64(lanes[lane_of(entry, CASES_AT)])
         # Without fills all three are one.
-        bought = entry + (_ONE if cases > _ONE else np.uint64(0))
+        bought = entry + (ONE if cases > ONE else np.uint64(0))
         sold = bought + bought - entry
         at, buys, sells = lane_of(entry, 0), lane_of(bought, 0), lane_of(sold, 0)
         odds += worst_case(at, buys, sells, ODD_AT, lanes)
@@ -152,6 +152,8 @@ def close_pools(count: int, factor: float, room: JointRoom) -> None:
     """Add the entries of some pools up to the first places of ``room.totals``, with ORDERS_AT."""
     totals = room.totals
     for place in range(count):
+        if totals[JOINT_FILLED_AT * POOLS + place] == PLAIN:
+            continue
         sum_entries(place, room)
         rise = 0.0
         # A pool without orders to fill is not touched by the rounding of the difference.
@@ -198,16 +200,18 @@ def draw_lines(count: int, rules: Floats, totals: Floats) -> None:
 
 
 @nb.njit(forceinline=True)
-def copy_column(column: int, totals: Floats, count: int, times: float, out: Floats) -> None:
+def copy_column(column: int, totals: Floats, count: int, out: Floats) -> None:
     """Fill ``out`` with a column of totals, times a factor."""
+    some = False
     for k in range(count):
-        out[k] = times * totals[k + column * POOLS]
+        some |= totals[k + column * POOLS] != 0.0
+    if some:
+        for k in range(count):
+            out[k] = totals[k + column * POOLS]
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
-def write_figures(
-    first: int, count: int, factor: float, totals: Floats, figures: Floats, status: Int8s
-) -> None:
+def write_figures(first: int, count: int, totals: Floats, figures: Floats, status: Int8s) -> None:
     """Fill columns of figures, and status, from ``first`` on from the first places of ``totals``.
 
     The rows of ``figures`` are EQUITY_LINE, COLLATERAL, INITIAL, MAINTENANCE, six lines from
@@ -216,16 +220,15 @@ def write_figures(
     price or a rule is missing.
     """
     part = figures[:, first : first + count]
-    copy_column(EQUITY_AT, totals, count, 1.0, part[EQUITY_LINE])
-    copy_column(COUNTED_AT, totals, count, 1.0, part[COLLATERAL])
-    copy_column(INITIAL_AT, totals, count, 1.0, part[INITIAL])
-    copy_column(MAINTENANCE_AT, totals, count, 1.0, part[MAINTENANCE])
-    copy_column(ORDERS_AT, totals, count, 1.0, part[ORDERS_LINE])
-    copy_column(FEES_AT, totals, count, 1.0, part[FEES_LINE])
+    copy_column(EQUITY_AT, totals, count, part[EQUITY_LINE])
+    copy_column(COUNTED_AT, totals, count, part[COLLATERAL])
+    copy_column(INITIAL_AT, totals, count, part[INITIAL])
+    copy_column(MAINTENANCE_AT, totals, count, part[MAINTENANCE])
+    copy_column(ORDERS_AT, totals, count, part[ORDERS_LINE])
+    copy_column(FEES_AT, totals, count, part[FEES_LINE])
     for line, column in enumerate(
         (MOST_AT, LIMIT_AT, MINIMUM_AT, CONCENTRATIONS_AT, BASES_AT, EXCESS_AT)
     ):
-        copy_column(column, totals, count, factor, part[CHARGES + 2 * line])
-        copy_column(column, totals, count, 1.0, part[CHARGES + 2 * line + 1])
+        copy_column(column, totals, count, part[CHARGES + line])
     for k in range(count):
         status[first + k] = np.int8(totals[k + STATUS_AT * POOLS])

@@ -38,13 +38,10 @@ from plimsoll.margin.sweep.joint_tables import (
     Shape,
     UInt32s,
     UInt64s,
-    bit_of,
-    larger,
 )
 from plimsoll.margin.sweep.joint_vectors import ADD_FILL
-from plimsoll.margin.sweep.vectors import LANES, LOWEST_BIT
-
-_ONE, _SIX = np.uint64(1), np.uint64(6)
+from plimsoll.margin.sweep.vectors import LANES
+from plimsoll.margin.sweep.words import ONE, SIX, bit, larger, lowest
 
 
 @nb.njit(forceinline=True)
@@ -66,14 +63,14 @@ def list_orders(
         size, is_buy, amount = terms[i, MULTIPLIER], quantity[row] > 0, abs(contracts)
         if ids[i, PAYOFF] == SPOT:
             base = ids[i, BASE]
-            marks[LOCKED, base >> _SIX] |= bit_of(base)
+            marks[LOCKED, base >> SIX] |= bit(base)
             if is_buy:
                 sums[base, LOCK] += amount * size * limit * terms[i, QUOTE_INDEX]
             else:
                 sums[base, LOCK] += amount * size * terms[i, BASE_INDEX]
             continue
         at_limit = -size / limit if ids[i, PAYOFF] == INVERSE else size * limit
-        used[i >> _SIX] |= bit_of(i)
+        used[i >> SIX] |= bit(i)
         # A fill that cannot be valued is no free fill: NaN stays.
         loss = larger(-(contracts * (numbers[i, VALUE] - at_limit) * terms[i, SETTLE_INDEX]), 0.0)
         slots[i, BUYS if is_buy else SELLS] += amount
@@ -96,18 +93,18 @@ def add_fills(
     span = np.uint64(len(legs) * LANES)
     for row in range(np.uint64(begin[pool]), np.uint64(end[pool])):
         i = np.uint32(instrument[row])
-        if used[i >> _SIX] & bit_of(i):
+        if used[i >> SIX] & bit(i):
             slots[i, SLOT_HELD] = quantity[row] * numbers[i, UNIT]
     for word in range(np.uint64(used.size)):
         left = used[word]
         used[word] = 0
         while left:
-            k = word * np.uint64(64) + np.uint64(LOWEST_BIT(left))
-            left &= left - _ONE
+            k = lowest(word, left)
+            left &= left - ONE
             held, buys, sells, base = slots[k, 0], slots[k, BUYS], slots[k, SELLS], ids[k, BASE]
             leg, count = ids[k, LEG], count + 1
-            marks[ORDERED, base >> _SIX] |= bit_of(base)
-            marks[SCANNED, base >> _SIX] |= bit_of(base)
+            marks[ORDERED, base >> SIX] |= bit(base)
+            marks[SCANNED, base >> SIX] |= bit(base)
             if buys != 0.0:
                 ADD_FILL(width, cells, assets + base, profits, k, buys, slots[k, BUY_LOSS])
                 sums[base, BUY_ODDS] += numbers[k, ODD] + 0.0 * slots[k, BUY_LOSS]
@@ -127,8 +124,8 @@ def add_fills(
         left = marks[LOCKED, word]
         marks[LOCKED, word] = 0
         while left:
-            base = word * np.uint64(64) + np.uint64(LOWEST_BIT(left))
-            left &= left - _ONE
+            base = lowest(word, left)
+            left &= left - ONE
             lock += sums[base, LOCK]
             sums[base, LOCK] = 0.0
     return fees, lock, count

@@ -27,6 +27,7 @@ from plimsoll.margin.sweep.joint_tables import (
     VALUE,
     JointTables,
 )
+from plimsoll.margin.sweep.plain.columns import fill_plain
 from plimsoll.market import Market
 from plimsoll.pricing.kernels import DEVIATION_MIN, black_value, option_status, reduce_option
 from plimsoll.pricing.numerics import Z_MAX, fma, normal_cdf
@@ -216,6 +217,7 @@ def reprice_rows(
         terms[BASE_INDEX] = index[base]
         for asset in (base, quote, settle):
             tables.assets[asset, PRICE] = index[asset]
+    fill_plain(instruments, tables)
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")

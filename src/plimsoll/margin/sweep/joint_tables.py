@@ -1,6 +1,5 @@
 """What the kernels of ``plimsoll.portfolio`` read and write, and the arithmetic they share."""
 
-import math
 from typing import Any, NamedTuple, TypeAlias
 
 import numba as nb
@@ -51,8 +50,12 @@ SLOT_HELD, BUYS, SELLS, BUY_LOSS, SELL_LOSS = range(5)
 SLOT_COLUMNS = 8
 WORD_BITS = 64
 
+PLAIN = -2.0
+"""What stands at JOINT_FILLED_AT of a plain pool."""
 POOLS = 64
 """Pools, and entries of a column, that are worked on together."""
+LISTED = 4096
+"""Rows of plain pools that there is room for."""
 ROWS_MIN = 512
 """Entries of underlyings that there is at least room for."""
 (
@@ -75,8 +78,7 @@ other; what is left of the long and of the short side, the minimum beyond the lo
 worst fills, negative without fills; what the pool's own rows come to; lines and status.
 """
 
-_ONE, _SIX, _LOW = np.uint64(1), np.uint64(6), np.uint64(63)
-
+_LOW = np.uint64(POOLS - 1)
 
 Shape: TypeAlias = tuple[Width, Width, tuple[Width, Width]]
 """``width``, ``legs`` and ``sides`` of a sheet, by which kernels are compiled."""
@@ -90,7 +92,9 @@ class JointTables(NamedTuple):
     long contract. ``numbers`` [instruments, 8], ``ids`` and ``terms`` [instruments, ...] by the
     columns named above; LEG is where an expiry's net begins in ``JointRoom.nets``. ``rates``
     [legs, 4]: 1, 1 and twice the basis rate of a base and expiry; every asset owns as many whole
-    vectors of legs as any. ``coins`` [assets, scenarios]: weighted profit of a USD of the coin.
+    vectors of legs as any. ``keys`` and ``bounds`` [instruments twice, long then short, 8] are
+    those of ``plain.columns``, from the others. ``coins`` [assets,
+    scenarios]: weighted profit of a USD of the coin.
     ``bars``: three rows for each way in which assets move, from row BAR of an asset: infinity
     where a scenario is no fall, no rise, no move alone. ``assets``, ``asset_ids`` and ``tiers``
     are haircuts and the rest; ``rules`` the initial factor and the call ratio.
@@ -99,6 +103,8 @@ class JointTables(NamedTuple):
     profits: Floats
     numbers: Floats
     ids: UInt32s
+    keys: UInt64s
+    bounds: Floats
     terms: Floats
     rates: Floats
     coins: Floats
@@ -120,7 +126,7 @@ class JointRoom(NamedTuple):
     ``losses`` [entries, 4]: in all scenarios, in falls, in rises and alone. ``sides`` [entries,
     4]: deltas long and short, and what they lose to basis. ``lanes``: for every POOLS entries a
     stretch of so many for each of LANE_COLUMNS. ``totals``: POOL_COLUMNS stretches, by pool.
-    ``firsts``: a pool's first entry, and one more.
+    ``firsts``: a pool's first entry, and one more. ``listed``: rows of plain pools.
     """
 
     cells: Floats
@@ -134,23 +140,32 @@ class JointRoom(NamedTuple):
     lanes: Floats
     totals: Floats
     firsts: UInt64s
-
-
-@nb.njit(forceinline=True)
-def larger(left: float, right: float) -> float:
-    """The larger of two; NaN where either is."""
-    # One select: a branch on a sign is as hard to foresee as a coin.
-    return right if (right > left) | math.isnan(right) else left
-
-
-@nb.njit(forceinline=True)
-def bit_of(item: Any) -> Any:
-    """The bit of an item in its word."""
-    return _ONE << (np.uint64(item) & _LOW)
+    listed: UInt64s
 
 
 @nb.njit(forceinline=True)
 def lane_of(entry: Any, column: int) -> Any:
     """Where an entry is in ``JointRoom.lanes``."""
-    tile = (entry >> _SIX) * np.uint64(LANE_COLUMNS * POOLS)
+    tile = entry // np.uint64(POOLS) * np.uint64(LANE_COLUMNS * POOLS)
     return tile + (entry & _LOW) + np.uint64(column * POOLS)
+
+
+@nb.njit(forceinline=True)
+def value_asset(
+    a: Any, held: float, owed: float, assets: Floats, asset_ids: UInt32s, tiers: Floats
+) -> tuple[float, float, float]:  # fmt: skip
+    """What a pool holds of an asset is worth, what counts of it, and what a depeg costs, USD."""
+    # An asset that holds nothing needs no price.
+    value = held * assets[a, PRICE] if held != 0.0 else 0.0
+    haircut = 0.0
+    if value > 0.0:
+        tier, last = asset_ids[a, TIER_FIRST], asset_ids[a, TIER_LAST]
+        while tier < last and value > tiers[tier + np.uint32(1), 0]:
+            tier += np.uint32(1)
+        haircut = value * tiers[tier, 1] - tiers[tier, 2]
+    opened = value - owed
+    fall, rise = assets[a, FALL], assets[a, RISE]
+    move = fall if opened > 0.0 else rise
+    # What cannot move needs no price; an unknown value against a move stays unknown.
+    loss = abs(opened) * move
+    return value, value - haircut, 0.0 if (move == 0.0) | (opened == 0.0) else loss

@@ -55,6 +55,29 @@ def losses_of(builder: Any, sets: list[list[Any]]) -> Any:
     return builder.select(builder.fcmp_ordered("<", least, none), builder.fneg(least), none)
 
 
+def sets_of(builder: Any, sides: Any, fence: Any, found: list[Any]) -> list[list[Any]]:
+    """A row's vectors in all scenarios, in falls, in rises and alone.
+
+    ``sides`` is the type that says how many whole vectors fall and rise, ``fence`` where the
+    three rows of bars begin.
+    """
+    count, (falls, rises) = len(found), (kind.count - 1 for kind in sides.types)
+
+    def passed(kind: int, first: int) -> list[Any]:
+        return [
+            builder.fadd(found[k], load(builder, fence, kind * count + k))
+            for k in range(first, count)
+        ]
+
+    whole, none = falls + rises, [ir.Constant(VECTOR, [0.0] * LANES)]
+    return [
+        found,
+        found[:falls] + passed(0, whole) or none,
+        found[falls:whole] + passed(1, whole) or none,
+        passed(2, 0),
+    ]
+
+
 def _emit_add_fill(
     _: Any, width: Any, out: Any, _row: Any, rows: Any, _chosen: Any, _times: Any, _lost: Any
 ) -> Any:
@@ -86,21 +109,7 @@ def _emit_losses_of_row(
         fence = start_of_row(
             builder, data_of(context, builder, kinds[4], arguments[4]), arguments[5], count
         )
-        falls, rises = (kind.count - 1 for kind in kinds[3].types)
-
-        def passed(kind: int, first: int) -> list[Any]:
-            return [
-                builder.fadd(found[k], load(builder, fence, kind * count + k))
-                for k in range(first, count)
-            ]
-
-        whole, none = falls + rises, [ir.Constant(VECTOR, [0.0] * LANES)]
-        sets = [
-            found,
-            found[:falls] + passed(0, whole) or none,
-            found[falls:whole] + passed(1, whole) or none,
-            passed(2, 0),
-        ]
+        sets = sets_of(builder, kinds[3], fence, found)
         place = builder.gep(
             data_of(context, builder, kinds[6], arguments[6]),
             [builder.mul(arguments[7], INDEX(4))],

@@ -282,16 +282,3 @@ def _emit_take_worst(_: Any, width: Any, rows: Any, _row: Any) -> Any:
 
 TAKE_WORST: Any = intrinsic(_emit_take_worst)
 """TAKE_WORST(width, rows, row): the largest loss, >= 0, in rows[row], which is left empty."""
-
-
-def _emit_lowest_bit(_: Any, _bits: Any) -> Any:
-    """Source of ``LOWEST_BIT``."""
-
-    def emit(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return builder.cttz(arguments[0], ir.IntType(1)(1))
-
-    return types.int64(types.uint64), emit
-
-
-LOWEST_BIT: Any = intrinsic(_emit_lowest_bit)
-"""LOWEST_BIT(bits): the number of the lowest bit that is set; there must be one."""

@@ -58,7 +58,8 @@ def lowest(word: Any, rest: Any) -> Any:
 @nb.njit(inline="always")
 def larger(one: float, other: float) -> float:
     """The larger of two; NaN where either is."""
-    return other if one < other or other != other else one
+    # One select: a branch on a sign is as hard to foresee as a coin.
+    return other if (other > one) | (other != other) else one
 
 
 @nb.njit(inline="always")

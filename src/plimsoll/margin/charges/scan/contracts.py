@@ -57,25 +57,27 @@ def contract_profits(market: Market, moves: Moves, from_mark: bool) -> Floats:
     table = market.instruments
     out = np.full((len(table), moves.price_move.shape[1]), np.nan)
     base = market.mark if from_mark else model_values(market)
-    for grid, price_move in enumerate(moves.price_move):
-        here = moves.grid == grid
-        rows = np.flatnonzero(here & ~table.of_kind(Kind.OPTION))
-        out[rows] = _outright_profits(market, rows, price_move)
-        rows = np.flatnonzero(here & table.of_kind(Kind.OPTION))
-        if rows.size:
-            out[rows] = _option_profits(market, rows, price_move, moves, base[rows])
+    is_option = table.of_kind(Kind.OPTION)
+    rows = np.flatnonzero((moves.grid >= 0) & ~is_option)
+    out[rows] = _outright_profits(market, rows, moves)
+    for grid in np.unique(moves.grid[is_option]):
+        if grid >= 0:
+            rows = np.flatnonzero((moves.grid == grid) & is_option)
+            out[rows] = _option_profits(market, rows, moves.price_move[grid], moves, base[rows])
     return out
 
 
-def _outright_profits(market: Market, rows: Int64s, price_move: Floats) -> Floats:
+def _outright_profits(market: Market, rows: Int64s, moves: Moves) -> Floats:
     """Linear, quanto and spot: multiplier × mark × move. Inverse: coins at the moved price."""
     table = market.instruments
     mark, multiplier = market.mark[rows], table.multiplier[rows]
     inverse = table.of_payoff(Payoff.INVERSE)[rows]
     with np.errstate(divide="ignore", invalid="ignore"):
-        in_coin = price_move / (1.0 + price_move)
+        in_coin = moves.price_move / (1.0 + moves.price_move)
         scale = np.where(inverse, multiplier / mark, multiplier * mark)
-    return scale[:, np.newaxis] * np.where(inverse[:, np.newaxis], in_coin, price_move)
+    factor = np.vstack([moves.price_move, in_coin])
+    row = moves.grid[rows] + inverse * len(moves.price_move)
+    return np.asarray(scale[:, np.newaxis] * factor[row])
 
 
 def option_years(market: Market, years_elapsed: float = 0.0) -> Floats:
