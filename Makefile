@@ -5,6 +5,7 @@ FILES ?=
 NAMES ?=
 WORKERS ?= 2
 BOOKS ?= 1000
+SEEDS ?= 100
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -16,10 +17,10 @@ SOURCES := src $(wildcard tools benchmarks)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test books check bench vectors parity picture lock clean
+.PHONY: help demo test books watch-soak check bench vectors parity picture lock clean
 
 help: ## Print this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
 demo: $(RUNTIME) $(COMPILED) ## Replay the crash of 10 October 2025 on 10,000 accounts
 	@$(VENV)/bin/plimsoll demo
@@ -27,8 +28,12 @@ demo: $(RUNTIME) $(COMPILED) ## Replay the crash of 10 October 2025 on 10,000 ac
 test: $(DEV) $(COMPILED) ## Run the tests (WORKERS=2)
 	@$(PY) -m pytest -q -n $(WORKERS) --dist loadfile
 
-books: $(DEV) $(COMPILED) ## Liquidation prices against a dense scan (BOOKS=1000 a model; hours)
-	@PLIMSOLL_BOOKS=$(BOOKS) $(PY) -m pytest -q -n $(WORKERS) tests/liquidation/test_price_books.py
+books: $(DEV) $(COMPILED) ## Liquidation prices against a dense scan (BOOKS=1000 a model; minutes)
+	@PLIMSOLL_BOOKS=$(BOOKS) $(PY) -m pytest -q -rP -n $(WORKERS) tests/liquidation/test_price_books.py
+
+watch-soak: $(DEV) $(COMPILED) ## The watch on 20,000 accounts against a sweep a tick (SEEDS=100 a model)
+	@PLIMSOLL_WATCH_SEEDS=$(SEEDS) $(PY) -m pytest -q -n $(WORKERS) \
+		tests/margin/watch/test_crowd.py tests/margin/watch/test_crowd_scenario.py
 
 check: $(DEV) ## Hold the house rules: lint, format, types, layers, tidiness
 	@$(PY) -m ruff check .

@@ -26,6 +26,7 @@ TIMES = ("us", "ms")
 SERIES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "growth.tick": ("one tick", "#2563eb"),
+        "growth.far": ("tick, 100,000 near", "#f97316"),
         "growth.fill": ("one fill", "#059669"),
         "growth.sweep": ("one sweep", "#6b7280"),
     }
@@ -122,7 +123,11 @@ def draw_growth(lines: Sequence[Line]) -> str:
     ]
     for power in range(low, high + 1):
         parts.append(_rule(LEFT, y(10.0**power), RIGHT, y(10.0**power)))
-        parts.append(_text(LEFT - 8, y(10.0**power) + 4, f"{10.0**power:,g}", MUTED, 12, "end"))
+        parts.append(
+            _text(
+                LEFT - 8, y(10.0**power) + 4, f"{10.0**power:,.{max(-power, 0)}f}", MUTED, 12, "end"
+            )
+        )
     parts += [_text(x(n), BOTTOM + 20, f"{n:,}", MUTED, 12, "middle") for n in columns]
     for what, each in series.items():
         each.sort()

@@ -11,7 +11,7 @@ from plimsoll.book import Book, SystemPool
 from plimsoll.core import NS_PER_SECOND, stream
 from plimsoll.engine import EngineState, Inputs, Rules, load_rules, open_state, step
 from plimsoll.ledger import EventBatch, TradeReason
-from plimsoll.liquidation.closing import close_trades, forced_price, holdings_of
+from plimsoll.liquidation.closing import close_trades, forced_price, holdings_of, with_system
 from plimsoll.margin.exposure import notional_coefficient
 from plimsoll.market import Market
 from plimsoll.simulation import crash_path, crash_table
@@ -71,6 +71,12 @@ def liquidating_trades(book: Book, market: Market, count: int, seed: int) -> Eve
     quantity = np.where(np.arange(drawn.size) % 2 == 0, whole, (whole + 1) // 2)
     price = forced_price(book, market, held, SLIPPAGE_RATE)
     trades, _ = close_trades(
-        book, held, quantity, price, SystemPool.MARKET, TradeReason.LIQUIDATION, FEE_RATE
+        book,
+        held,
+        quantity,
+        price,
+        with_system(held, SystemPool.MARKET),
+        TradeReason.LIQUIDATION,
+        FEE_RATE,
     )
     return EventBatch(market.as_of_ns, trades=trades)

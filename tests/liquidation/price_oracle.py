@@ -22,12 +22,13 @@ NS_PER_YEAR = 365 * 86_400 * 10**9
 class Scan:
     """Borders by rising factor, and the scanned factors with whether the pool is safe there.
 
-    None where its status is UNKNOWN.
+    None where its status is UNKNOWN. ``required`` is the maintenance margin there, USD.
     """
 
     borders: tuple[float, ...]
     factors: tuple[float, ...]
     sides: tuple[bool | None, ...]
+    required: tuple[float, ...]
 
 
 def moved_market(market: Market, factors: dict[str, float]) -> Market:
@@ -61,32 +62,53 @@ def option_mark(market: Market, i: int, growth: float) -> float:
     return max(float(market.mark[i]) + worth[1] - worth[0], 0.0)
 
 
+def statuses(
+    book: Book, market: Market, models: ModelSet, betas: dict[str, float], factor: float
+) -> tuple[list[bool | None], list[float]]:
+    """Of every pool at a factor: whether it is safe, None where UNKNOWN, and what it requires."""
+    there = moved_market(market, {asset: factor**beta for asset, beta in betas.items()})
+    with np.errstate(all="ignore"):
+        found = assess(book, there, models)
+    safe = [None if s == Status.UNKNOWN else bool(s < Status.LIQUIDATABLE) for s in found.status]
+    return safe, found.maintenance_margin.tolist()
+
+
 def is_safe(
     book: Book, market: Market, models: ModelSet, betas: dict[str, float], factor: float
 ) -> bool | None:
     """Whether the book's only pool is safe at a factor; None where it is UNKNOWN."""
-    there = moved_market(market, {asset: factor**beta for asset, beta in betas.items()})
-    with np.errstate(all="ignore"):
-        status = assess(book, there, models).status[0]
-    return None if status == Status.UNKNOWN else bool(status < Status.LIQUIDATABLE)
+    return statuses(book, market, models, betas, factor)[0][0]
 
 
-def scan(
-    book: Book, market: Market, models: ModelSet, betas: dict[str, float], points: int
-) -> Scan:
-    """Borders to 1e-10, from ``points`` factors even in log price between a tenth and tenfold."""
+def scan_together(
+    book: Book,
+    alone: tuple[Book, ...],
+    market: Market,
+    models: ModelSet,
+    betas: dict[str, float],
+    points: int,
+) -> list[Scan]:
+    """Of every pool, borders to 1e-10 between ``points`` factors even in log price, 0.1 to 10.
+
+    ``book`` has all the pools, for the scan; ``alone`` each of them, for halving its borders.
+    """
     factors = [math.exp(x) for x in np.linspace(-math.log(10), math.log(10), points)]
-    sides = [is_safe(book, market, models, betas, factor) for factor in factors]
-    borders = []
-    for start, end, side, other in zip(factors, factors[1:], sides, sides[1:], strict=False):
-        if side is other:
-            continue
-        low, high = start, end
-        while high - low > 1e-10 * high:
-            middle = 0.5 * (low + high)
-            if is_safe(book, market, models, betas, middle) is side:
-                low = middle
-            else:
-                high = middle
-        borders.append(0.5 * (low + high))
-    return Scan(tuple(borders), tuple(factors), tuple(sides))
+    rows = [statuses(book, market, models, betas, factor) for factor in factors]
+    scans = []
+    for column, small in enumerate(alone):
+        sides = [safe[column] for safe, _ in rows]
+        borders = []
+        for start, end, side, other in zip(factors, factors[1:], sides, sides[1:], strict=False):
+            if side is other:
+                continue
+            low, high = start, end
+            while high - low > 1e-10 * high:
+                middle = 0.5 * (low + high)
+                if is_safe(small, market, models, betas, middle) is side:
+                    low = middle
+                else:
+                    high = middle
+            borders.append(0.5 * (low + high))
+        required = tuple(needed[column] for _, needed in rows)
+        scans.append(Scan(tuple(borders), tuple(factors), tuple(sides), required))
+    return scans

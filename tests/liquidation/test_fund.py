@@ -9,9 +9,8 @@ from plimsoll.book import Book, SystemPool
 from plimsoll.core import InputError, parse_time
 from plimsoll.ledger import TradeReason, TransferReason, apply, conservation_residual
 from plimsoll.liquidation import Policy, fund_value, load_policy, settle_fund
-from plimsoll.liquidation.policy import policy_tables
 from tests.book.builders import T0, Desk, balances_of, fold, market_of, positions_of, table_of
-from tests.engine.world import DESK, RULES, TABLE, house_book, prices_of
+from tests.engine.world import DESK, RULES, TABLE, house_book, prices_of, scene_at
 
 BTC, ETH, INVERSE = "BTC/USDT:USDT", "ETH/USDT:USDT", "BTC/USD:BTC"
 FUND, BAD_DEBT = int(SystemPool.INSURANCE_FUND), int(SystemPool.BAD_DEBT)
@@ -27,10 +26,10 @@ def fund_book(balances: dict[str, str], positions: dict[str, tuple[str, str]]) -
     )
 
 
-def settle(book: Book, prices: dict[str, float], policy: Policy = RULES.policy) -> Book:
+def settle(book: Book, prices: dict[str, float], policy: Policy = RULES.fund_policy) -> Book:
     marks = {name: price for name, price in prices.items() if "/" in name}
     index = {name: price for name, price in prices.items() if name not in marks}
-    batch = settle_fund(book, market_of(book.instruments, marks, index), policy)
+    batch = settle_fund(book, scene_at(book, market_of(book.instruments, marks, index)), policy)
     after = apply(book, batch)
     assert set(conservation_residual(after)) == {0}
     return after
@@ -89,7 +88,7 @@ def test_reasons_say_what_happened() -> None:
     prices = prices_of(10_000, 500)
     marks = {name: price for name, price in prices.items() if "/" in name}
     index = {name: price for name, price in prices.items() if name not in marks}
-    batch = settle_fund(book, market_of(TABLE, marks, index), RULES.policy)
+    batch = settle_fund(book, scene_at(book, market_of(TABLE, marks, index)), RULES.fund_policy)
     assert batch.trades.reason.tolist() == [TradeReason.CLOSE_OUT]
     assert batch.trades.counterparty.tolist() == [SystemPool.MARKET]
     assert batch.transfers.reason.tolist() == [
@@ -138,14 +137,12 @@ def test_fund_value_counts_balances_at_index_and_needs_no_price_for_nothing() ->
 
 def test_the_policy_is_read_from_its_table() -> None:
     policy = load_policy(TABLE, T0)
-    assert (policy.release_ratio, policy.step_share) == (0.9, 0.2)
+    assert policy.close_out is not None
+    assert (policy.release_ratio, policy.close_out.step_share) == (0.9, 0.2)
     assert (policy.slippage_rate, policy.taker_fee_rate) == (0.001, 0.0005)
     rates = dict(zip(TABLE.assets.names, policy.liquidation_fee_rate, strict=True))
     assert rates == dict.fromkeys(TABLE.assets.names, 0.005) | {"BTC": 0.003}
     assert TABLE.assets.names[policy.reserve_asset] == "USDT"
-    for table in policy_tables():
-        assert table.source
-        assert table.unconfirmed.keys() <= table.params.keys()
 
 
 def test_before_the_first_table_there_is_no_policy() -> None:

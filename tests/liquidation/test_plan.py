@@ -23,10 +23,10 @@ from tests.engine.world import (
     TABLE,
     house_book,
     prices_of,
+    scene_at,
     set_states,
 )
 
-POLICY = RULES.policy
 BTC, FUTURE, ETH = "BTC/USDT:USDT", "BTC/USDT:USDT-261225", "ETH/USDT:USDT"
 INVERSE, ETH_INVERSE, QUANTO = "BTC/USD:BTC", "ETH/USD:ETH", "ETH/USD:BTC"
 POOL = len(SystemPool)
@@ -46,7 +46,7 @@ def judge(book: Book, market: Market, pools: np.ndarray) -> Assessment:
 def play_round(book: Book, prices: dict[str, float]) -> tuple[Book, Plan]:
     """One round over every pool of the book, the system's included."""
     market, pools = market_at(prices), np.arange(book.pool_count)
-    found = plan(book, pools, judge(book, market, pools), market, POLICY)
+    found = plan(book, pools, judge(book, market, pools), scene_at(book, market))
     later = replace(found.batch, time_ns=max(found.batch.time_ns, book.time_ns))
     after = apply(book, later)
     assert set(conservation_residual(after)) == {0}
@@ -219,7 +219,7 @@ def test_whole_contracts_round_up_and_exact_shares_do_not(
     rules = load_rules(table, (HOUSE,), SANITY, T0)
     pools = np.array([POOL])
     current = assess(take_pools(book, pools), market, rules.models)
-    found = plan(book, pools, current, market, rules.policy)
+    found = plan(book, pools, current, scene_at(book, market, rules))
     assert found.batch.trades.quantity.tolist() == [-closed]
 
 
@@ -500,7 +500,7 @@ def test_unknown_is_never_touched(state: PoolState, unusable: str, quality: Qual
     pools = np.arange(book.pool_count)
     current = judge(book, market, pools)
     assert current.status[POOL] == Status.UNKNOWN
-    found = plan(book, pools, current, market, POLICY)
+    found = plan(book, pools, current, scene_at(book, market))
     assert found.batch.event_count == 0
     assert found.begun.size + found.released.size + found.taken_over.size == 0
 

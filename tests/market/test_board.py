@@ -145,7 +145,7 @@ def test_a_dollar_is_a_dollar() -> None:
 def test_the_median_of_the_sources_that_pass(
     prices: list[float], quorum: int, expected: float | None
 ) -> None:
-    rules = SanityRules(quorum=quorum)
+    rules = SanityRules(quorum=quorum, apart_max=0.5, resume_quorum=1)
     board = board_of(*(f"source {k}" for k in range(len(prices))))
     for source, price in enumerate(prices):
         board = observe(board, {BTC: price}, T0, rules, source)

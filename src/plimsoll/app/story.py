@@ -11,7 +11,7 @@ from plimsoll.app.report import ReplayStory
 from plimsoll.app.report.text import format_usd
 from plimsoll.core import DatedTable, Status, format_time, table_at
 from plimsoll.instruments import profit
-from plimsoll.liquidation.policy import policy_tables
+from plimsoll.liquidation.waterfall.preset import waterfall_tables
 from plimsoll.margin import MODELS
 from plimsoll.margin.registry import model_tables
 from plimsoll.simulation import population_table
@@ -159,7 +159,8 @@ def _notes(result: ReplayResult) -> tuple[str, ...]:
         "Forced orders trade at mark less a fixed slippage: price impact is not modelled here.",
         f"The insurance fund starts at {share:.1%} of gross notional (house choice).",
     ]
-    tables: list[DatedTable] = [population_table(time_ns), table_at(policy_tables(), time_ns)]
+    tables: list[DatedTable] = [population_table(time_ns)]
+    tables.append(table_at(waterfall_tables("house"), time_ns))
     tables += [table_at(model_tables(model), time_ns) for model in MODELS]
     for table in tables:
         notes += [f"{table.name}: {name} is unconfirmed ({why})"

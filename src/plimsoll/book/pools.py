@@ -12,11 +12,24 @@ class PoolKind(IntEnum):
 
 
 class PoolState(IntEnum):
-    """Where a pool stands in the house's procedure; changed only by events."""
+    """Where a pool stands in the house's procedure; changed only by events.
+
+    In order of gravity: NORMAL, WARNED (notice was given), CALLED, RESTRICTED (it may only reduce),
+    LIQUIDATING. A state that is RISING or FALLING is the one it is named after, while a graver or
+    milder one waits for its dwell to pass since the state event.
+    """
 
     NORMAL = 0
     CALLED = 1
     LIQUIDATING = 2
+    WARNED = 3
+    RESTRICTED = 4
+    NORMAL_RISING = 5
+    WARNED_RISING = 6
+    WARNED_FALLING = 7
+    CALLED_RISING = 8
+    CALLED_FALLING = 9
+    RESTRICTED_FALLING = 10
 
 
 class MarketPhase(IntEnum):

@@ -282,6 +282,7 @@ def _state(document: PortfolioDocument, listing: Listing, table: InstrumentTable
         confidence=_known([row.confidence for row in rows]),
         rate=_known([row.rate for row in rows]),
         forward_fixed=_known([row.forward_fixed for row in rows]),
+        depth=_known([row.depth for row in rows]),
         deposits=_known([asset.deposits for asset in assets]),
         borrows=_known([asset.borrows for asset in assets]),
         asset_twap=_known([asset.twap for asset in assets]),

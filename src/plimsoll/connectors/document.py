@@ -80,6 +80,10 @@ class InstrumentDocument(Struct, frozen=True, forbid_unknown_fields=True):
         NonNegative | None,
         Meta(description="Part of the forward that the settlement average has fixed, in quote."),
     ] = None
+    depth: Annotated[
+        NonNegative | None,
+        Meta(description="Contracts that the thinner side of the order book takes near the mark."),
+    ] = None
 
 
 class AssetDocument(Struct, frozen=True, forbid_unknown_fields=True):

@@ -9,11 +9,13 @@ import numpy as np
 
 from plimsoll.book import ModelChoice
 from plimsoll.core import JournalError
+from plimsoll.engine.gates import GateRules
+from plimsoll.engine.rules import Rules
 from plimsoll.engine.state import EngineState
 from plimsoll.instruments import InstrumentTable, parse_symbol
 from plimsoll.market import PriceBatch, PriceBoard, SanityRules
 
-FORMAT = "plimsoll-journal-1"
+FORMAT = "plimsoll-journal-2"
 
 Decimals = Annotated[int, msgspec.Meta(ge=0, le=100)]
 Finite = Annotated[str, msgspec.Meta(pattern=r"^[0-9.]+(E[+-][0-9]{1,2})?$")]
@@ -37,7 +39,8 @@ class InstrumentEntry(msgspec.Struct, frozen=True):
 class Header(msgspec.Struct, frozen=True):
     """What a journal starts with: all that is needed to fold it and to decide again.
 
-    ``rules_as_of_ns`` is the date at which parameter tables are read.
+    ``rules_as_of_ns`` is the date at which parameter tables are read; what an operator chooses
+    besides, the ``sanity`` of prices and the ``gates``, stands here in full.
     """
 
     format: str
@@ -45,14 +48,12 @@ class Header(msgspec.Struct, frozen=True):
     asset_decimals: dict[str, Decimals]
     models: tuple[tuple[str, str], ...]
     sources: tuple[str, ...]
-    age_ns_max: int
-    clock_skew_ns_max: int
-    jump_max: float
-    quorum: int
+    sanity: SanityRules
+    gates: GateRules
     rules_as_of_ns: int
 
     @classmethod
-    def of(cls, state: EngineState, sanity: SanityRules, rules_as_of_ns: int) -> "Header":
+    def of(cls, state: EngineState, rules: Rules, rules_as_of_ns: int) -> "Header":
         """The header of a new journal."""
         table = state.book.instruments
         return cls(
@@ -67,10 +68,8 @@ class Header(msgspec.Struct, frozen=True):
             asset_decimals=dict(zip(table.assets.names, table.assets.decimals, strict=True)),
             models=tuple((choice.name, choice.overrides) for choice in state.book.models),
             sources=state.board.sources,
-            age_ns_max=sanity.age_ns_max,
-            clock_skew_ns_max=sanity.clock_skew_ns_max,
-            jump_max=sanity.jump_max,
-            quorum=sanity.quorum,
+            sanity=rules.sanity,
+            gates=rules.gates,
             rules_as_of_ns=rules_as_of_ns,
         )  # fmt: skip
 
@@ -92,10 +91,6 @@ class Header(msgspec.Struct, frozen=True):
     def choices(self) -> tuple[ModelChoice, ...]:
         """The margin models of the journal's book."""
         return tuple(ModelChoice(name, overrides) for name, overrides in self.models)
-
-    def sanity(self) -> SanityRules:
-        """The price sanity rules the journal was written under."""
-        return SanityRules(self.age_ns_max, self.clock_skew_ns_max, self.jump_max, self.quorum)
 
 
 class Seal(msgspec.Struct, frozen=True):

@@ -43,30 +43,38 @@ def read_header(records: Iterator[Record], place: str) -> tuple[Header, Record]:
     return header, first
 
 
-def fold(header: Header, first: Record, records: Iterable[Record], place: str) -> Folded:
+def fold(
+    header: Header, first: Record, records: Iterable[Record], place: str, window_s: float = 0.0
+) -> Folded:
     """Apply every record after the header. Raises JournalError naming the record.
 
     A seal must match the state at its place; only at the very end does it seal the journal.
+    ``window_s`` is the throttles' window, for who goes on from the state; the rest needs no rules.
     """
-    rules = header.sanity()
+    rules = header.sanity
     empty = Book.empty(header.instrument_table(), header.choices())
     state = open_state(empty, header.sources)
-    book, board, events, last = state.book, state.board, 0, first
+    book, board, gates = state.book, state.board, state.gates
+    events, last = 0, first
+    pace = state.pace
     for record in records:
         last = record
         if record.kind == "tick":
             prices = decode_prices(record.payload, board, name_of(place, record))
             board = board.observe(prices, rules)
+            board = board.remember(board.market(record.time_ns, rules), rules)
         elif record.kind in ("input", "decision"):
             batch = batch_of(record, place)
-            book = _apply(book, batch, record, place)
+            before, book = book, _apply(book, batch, record, place)
+            gates = gates.after(before, batch, header.gates, decided=record.kind == "decision")
             events += batch.event_count
+            pace = pace.after(batch, window_s)
         elif record.kind == "close":
             check_seal(record, book, place)
         else:
             problem = f"unknown kind '{record.kind}'"
             raise JournalError(name_of(place, record), problem, "use the release that wrote it")
-    folded = replace(state, book=book, board=board, plan=lay_out(book))
+    folded = replace(state, book=book, board=board, plan=lay_out(book), pace=pace, gates=gates)
     return Folded(header, folded, last, events, last.kind == "close")
 
 
@@ -74,7 +82,7 @@ def rules_of(header: Header, first: Record, place: str) -> Rules:
     """The rules a journal was written under; JournalError where this release lacks them."""
     table, choices = header.instrument_table(), header.choices()
     try:
-        return load_rules(table, choices, header.sanity(), header.rules_as_of_ns)
+        return load_rules(table, choices, header.sanity, header.rules_as_of_ns, header.gates)
     except InputError as error:
         remedy = "use the release that wrote it"
         raise JournalError(name_of(place, first), str(error), remedy) from error

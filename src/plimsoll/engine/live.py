@@ -14,8 +14,12 @@ from typing import Any, final
 import numpy as np
 
 from plimsoll.book import LiveBook, PoolState, SystemPool
-from plimsoll.core import Int64s, LedgerError, Status
-from plimsoll.engine.decide import assess_pools, decide
+from plimsoll.core import Floats, Int64s, LedgerError, Status
+from plimsoll.engine.admission import REDUCE_ONLY, admit, admit_phases, admit_states
+from plimsoll.engine.decide import Decided, assess_pools, decide
+from plimsoll.engine.emergency import change_phases
+from plimsoll.engine.gates import GateState
+from plimsoll.engine.renumber import renumbered
 from plimsoll.engine.rules import Rules
 from plimsoll.engine.state import EngineState, Inputs
 from plimsoll.engine.step import open_state
@@ -24,11 +28,17 @@ from plimsoll.ledger import (
     Preview,
     TradeReason,
     Trades,
+    TransferReason,
+    Transfers,
     apply,
     apply_live,
     fill,
     transfer,
 )
+from plimsoll.ledger.checks import check_batch
+from plimsoll.ledger.events import one_row
+from plimsoll.liquidation import Pace, fund_holds
+from plimsoll.liquidation.calls import Trend, state_levels
 from plimsoll.margin import Assessment, assess
 from plimsoll.margin.watch import Watch
 from plimsoll.market import Market, PriceBatch, PriceBoard
@@ -62,12 +72,15 @@ class LiveEngine:
     """
 
     __slots__ = (
-        "_board", "_market", "_preview", "_review", "_rules", "_sheets", "_watch", "book",
+        "_board", "_gates", "_market", "_pace", "_preview", "_review", "_rules", "_sheets",
+        "_watch", "book",
     )  # fmt: skip
 
     book: LiveBook
     _board: PriceBoard
+    _gates: GateState
     _market: Market
+    _pace: Pace
     _preview: Preview
     _review: Int64s
     _rules: Rules
@@ -80,11 +93,17 @@ class LiveEngine:
         self = cls.__new__(cls)
         self.book = LiveBook.of(state.book)
         self._board, self._rules, self._sheets = state.board, rules, {}
+        self._pace, self._gates = state.pace, state.gates
         self._preview = Preview(self.book)
         self._market = state.board.market(state.book.time_ns, rules.sanity)
-        self._watch = Watch.arm(self.book, self._market, rules.models, holds=True)
+        own = tuple(
+            tuple((level.ratio, level.clear_ratio) for level in ladder.announced)
+            for ladder in rules.ladders
+        )
+        self._watch = Watch.arm(self.book, self._market, rules.models, holds=True, own_levels=own)
         state_of, status = state.book.pool_state, self._watch.status
         is_due = (state_of != PoolState.NORMAL) | (status >= Status.MARGIN_CALL)
+        is_due |= self._watch.reached(np.arange(state_of.size)) > 0
         is_due[:SYSTEM] = False
         self._review = np.flatnonzero(is_due)
         return self
@@ -102,23 +121,42 @@ class LiveEngine:
     def state(self) -> EngineState:
         """The state that ``step`` would have come to; copies the book."""
         state = open_state(self.book.snapshot(), self._board.sources)
-        return replace(state, board=self._board)
+        return replace(state, board=self._board, pace=self._pace, gates=self._gates)
 
     def step(self, inputs: Inputs) -> LiveOutcome:
         """Prices, then events, then decisions. Raises LedgerError where events are refused."""
         if inputs.events.event_count and inputs.events.time_ns != inputs.time_ns:
             raise LedgerError("inputs.events", "are of another time", "give both the step's time")
+        before, sanity = self._board.last_mark(), self._rules.sanity
+        board = self._board.observe(inputs.prices, sanity)
+        market = board.market(inputs.time_ns, sanity)
         touched = _none()
         if inputs.events.event_count:
-            touched = apply_live(self.book, inputs.events)
-        self._board = self._board.observe(inputs.prices, self._rules.sanity)
-        return self._see(self._board.market(inputs.time_ns, self._rules.sanity), touched)
+            touched = self._take(inputs.events, market)
+        self._board = board.remember(market, sanity)
+        phases = change_phases(
+            self.book, self._board, market, self._gates, self._rules.gates, sanity
+        )
+        if not phases.event_count:
+            return self._see(market, touched, before)
+        self._gates = self._gates.after(self.book, phases, self._rules.gates, decided=True)
+        apply_live(self.book, phases)
+        outcome = self._see(market, touched, before)
+        return replace(outcome, decisions=(phases, *outcome.decisions))
+
+    def _take(self, batch: EventBatch, market: Market) -> Int64s:
+        """Post a batch from outside, if it may be; the pools it touched."""
+        admit(self.book, market, batch, self._rules, self._gates)
+        gates = self._gates.after(self.book, batch, self._rules.gates, decided=False)
+        touched = apply_live(self.book, batch)
+        self._gates = gates
+        return touched
 
     def observe(self, market: Market) -> LiveOutcome:
         """A step without events at a market made elsewhere, with volatilities and forwards, say."""
-        return self._see(market, _none())
+        return self._see(market, _none(), self._market.mark)
 
-    def _see(self, market: Market, touched: Int64s) -> LiveOutcome:
+    def _see(self, market: Market, touched: Int64s, before: Floats) -> LiveOutcome:
         """Move to a market; decide on what it has changed and on the pools touched."""
         self._market = market
         self._sheets.clear()
@@ -126,7 +164,7 @@ class LiveEngine:
         # Only now: a pool is judged at the prices that came with what it did.
         if touched.size:
             self._watch.rearm(self.book, self._rules.models, touched)
-        return self._settle(np.concatenate([changed, touched]))
+        return self._settle(np.concatenate([changed, touched]), before)
 
     def fill(
         self, pool: int, counterparty: int, instrument: int, quantity: int, price: int, fee: int,
@@ -135,9 +173,20 @@ class LiveEngine:
         """One trade, judged at the market of the last step; what is due then is a step of its own.
 
         Units as in ``Trades``: exact units of the instrument, its price and its settle asset.
+        Raises LedgerError where the market's phase or a pool's state does not allow it.
         """
+        is_bound = self._may_only_reduce(pool) or self._may_only_reduce(counterparty)
+        if is_bound or self.book.market_phase.any():
+            row = (pool, counterparty, instrument, quantity, price, fee, TradeReason.FILL)
+            batch = EventBatch(time_ns, trades=one_row(Trades(), row))
+            check_batch(self.book, batch)
+            admit_phases(self.book, batch)
+            admit_states(self.book, batch)
         fill(self.book, pool, counterparty, instrument, quantity, price, fee, time_ns)
         return self._touch(pool, counterparty, time_ns)
+
+    def _may_only_reduce(self, pool: int) -> bool:
+        return 0 <= pool < self.book.pool_count and self.book.pool_state[pool] in REDUCE_ONLY
 
     def transfer(
         self, source: int, target: int, asset: int, amount: int, time_ns: int
@@ -145,6 +194,15 @@ class LiveEngine:
         """One transfer, judged as ``fill`` is; ``amount`` counts units of the asset."""
         transfer(self.book, source, target, asset, amount, time_ns)
         return self._touch(source, target, time_ns)
+
+    def withdraw(self, pool: int, asset: int, amount: int, time_ns: int) -> LiveOutcome:
+        """A withdrawal of ``amount`` (> 0, units of the asset), as a step of its own.
+
+        Raises LedgerError where the gates refuse it; nothing is changed then.
+        """
+        row = (pool, SystemPool.WORLD, asset, amount, TransferReason.WITHDRAWAL)
+        batch = EventBatch(time_ns, transfers=one_row(Transfers(), row))
+        return self.step(Inputs(time_ns, PriceBatch.nothing(), batch))
 
     def what_if(
         self, pool: int, instrument: int, quantity: int, price: int, fee: int = 0
@@ -187,17 +245,22 @@ class LiveEngine:
         self._review = np.union1d(self._review, changes.pool)
         return self.step(Inputs(time_ns, PriceBatch.nothing(), EventBatch(time_ns)))
 
-    def _settle(self, touched: Int64s) -> LiveOutcome:
-        """Decide on the pools touched and those under review, and post what was decided."""
+    def _settle(self, touched: Int64s, before: Floats) -> LiveOutcome:
+        """Decide on the pools touched and those under review, and post what was decided.
+
+        ``before`` [instruments] is the mark of the step before.
+        """
         woken = np.union1d(touched, self._review)
         woken = woken[woken >= SYSTEM]
-        if not woken.size:
+        if not woken.size and not fund_holds(self.book.rows):
             return LiveOutcome()
         pools = np.concatenate([np.arange(SYSTEM), woken])
-        part = self.book.take(pools)
-        decided = decide(
-            part, assess(part, self._market, self._rules.models), self._market, self._rules
-        )
+        decided = self._decide(pools, before, is_whole=False)
+        if decided.needs_whole:
+            pools = np.arange(self.book.pool_count)
+            decided = self._decide(pools, before, is_whole=True)
+            woken = np.union1d(woken, decided.touched)
+        self._pace = decided.pace
         decisions = tuple(renumbered(batch, pools) for batch in decided.batches)
         for batch in decisions:
             self._watch.rearm(self.book, self._rules.models, apply_live(self.book, batch))
@@ -214,37 +277,27 @@ class LiveEngine:
             taken_over=pools[np.concatenate([_none(), *taken])],
         )
 
+    def _decide(self, pools: Int64s, before: Floats, is_whole: bool) -> Decided:
+        """Decisions on some pools; on all of them where counterparties are wanted: a sweep."""
+        part = self.book.take(pools)
+        found = assess(part, self._market, self._rules.models)
+        return decide(part, found, self._market, self._rules, self._pace, before, is_whole)
+
     def _unsettled(self, pools: Int64s) -> Int64s:
         """Pools whose procedure and status do not say the same: nothing would wake them.
 
-        The watch reports where a call begins and where it is over; a pool called that is not in
-        call for the watch, or the other way around, would pass its next line unnoticed.
+        The watch reports where a level begins and where it is over; a pool with another level
+        announced than the watch has for it would pass its next line unnoticed, and a dwell passes
+        without a tick.
         """
         state = self.book.pool_state[pools]
         status = np.array([self._watch.status_of(pool) for pool in pools.tolist()], dtype=np.int8)
-        is_idle = (state == PoolState.NORMAL) & (status <= Status.OK)
-        is_called = (state == PoolState.CALLED) & (
-            (status == Status.MARGIN_CALL) | (status == Status.UNKNOWN)
-        )
-        return np.asarray(pools[~(is_idle | is_called)])
-
-
-def renumbered(batch: EventBatch, pools: Int64s) -> EventBatch:
-    """A batch on pools 0, 1, ... as one on the given pools."""
-    number = pools.astype(np.int32)
-    return replace(
-        batch,
-        cancels=replace(batch.cancels, pool=number[batch.cancels.pool]),
-        placements=replace(batch.placements, pool=number[batch.placements.pool]),
-        trades=replace(
-            batch.trades,
-            pool=number[batch.trades.pool],
-            counterparty=number[batch.trades.counterparty],
-        ),
-        transfers=replace(
-            batch.transfers,
-            source=number[batch.transfers.source],
-            target=number[batch.transfers.target],
-        ),
-        states=replace(batch.states, pool=number[batch.states.pool]),
-    )
+        model = self.book.account_model[self.book.pool_account[pools]]
+        announced, trend = np.zeros((2, pools.size), dtype=np.int8)
+        for number, ladder in enumerate(self._rules.ladders):
+            at = np.flatnonzero(model == number)
+            announced[at], trend[at] = state_levels(ladder.announced, state[at])
+        agrees = (status == Status.UNKNOWN) | (self._watch.reached(pools) == announced)
+        agrees &= (status != Status.MARGIN_CALL) | (announced > 0)
+        is_over = (state == PoolState.LIQUIDATING) | (status >= Status.LIQUIDATABLE)
+        return np.asarray(pools[~agrees | (trend != Trend.SETTLED) | is_over])

@@ -10,11 +10,13 @@ from plimsoll.book import Book, ModelChoice, digest_book
 from plimsoll.core import PlimsollError
 from plimsoll.engine.codec import Header, Seal, encode_prices
 from plimsoll.engine.fold import fold, read_header, rules_of
+from plimsoll.engine.gates import GateRules
 from plimsoll.engine.rules import Rules, load_rules
 from plimsoll.engine.state import EngineState, Inputs, Outcome
 from plimsoll.engine.step import open_state, step
 from plimsoll.instruments import InstrumentTable
 from plimsoll.ledger import EventBatch, Journal, encode_batch
+from plimsoll.liquidation import window_seconds
 from plimsoll.market import SanityRules
 
 
@@ -41,12 +43,13 @@ class Session:
         sources: tuple[str, ...],
         sanity: SanityRules,
         as_of_ns: int,
+        gates: GateRules | None = None,
     ) -> Self:
         """A new journal with an empty book. InputError where the file exists."""
-        rules = load_rules(instruments, choices, sanity, as_of_ns)
+        rules = load_rules(instruments, choices, sanity, as_of_ns, gates)
         state = open_state(Book.empty(instruments, choices), sources)
         journal = Journal.create(path)
-        header = Header.of(state, sanity, as_of_ns)
+        header = Header.of(state, rules, as_of_ns)
         journal.append(as_of_ns, "header", msgspec.json.encode(header))
         journal.commit()
         return cls(journal, state, rules)
@@ -58,8 +61,9 @@ class Session:
         try:
             records = journal.records()
             header, first = read_header(records, str(path))
-            folded = fold(header, first, records, str(path))
             rules = rules_of(header, first, str(path))
+            window_s = window_seconds(rules.policies)
+            folded = fold(header, first, records, str(path), window_s)
         except PlimsollError:
             journal.close()
             raise

@@ -4,18 +4,25 @@ from dataclasses import dataclass
 
 from plimsoll.book import Book
 from plimsoll.core import Floats, Int64s
+from plimsoll.engine.gates import GateState
 from plimsoll.ledger import EventBatch
+from plimsoll.liquidation import Pace
 from plimsoll.margin import Assessment, Plan
 from plimsoll.market import Market, PriceBatch, PriceBoard
 
 
 @dataclass(frozen=True, slots=True)
 class EngineState:
-    """The book, the last prices by source, and where the book's rows add up."""
+    """The book, the last prices by source, where its rows add up, and what rules remember.
+
+    That is the throttles' ``pace``, and when phases changed and what has been withdrawn: ``gates``.
+    """
 
     book: Book
     board: PriceBoard
     plan: Plan
+    pace: Pace
+    gates: GateState
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +40,10 @@ class Outcome:
 
     ``found`` is the state of every pool at the new prices, ``assessment`` the same after the
     ``decisions``, which were applied in order.
-    ``called``, ``begun`` and ``taken_over`` are pool numbers, ``taken_over_equity`` USD at the
-    takeover, ``closed_notional`` USD by instrument, ``insurance_fund`` USD at index.
+    ``called``, ``begun``, ``taken_over`` and ``touched`` (others, who were closed against or paid)
+    are pool numbers, ``taken_over_equity`` USD at the
+    takeover, ``closed_notional`` USD by instrument, ``insurance_fund`` USD at index,
+    ``deleveraged`` (notional closed against counterparties) and ``socialised`` USD.
     """
 
     market: Market
@@ -42,8 +51,11 @@ class Outcome:
     found: Assessment
     assessment: Assessment
     called: Int64s
+    touched: Int64s
     begun: Int64s
     taken_over: Int64s
     taken_over_equity: Floats
     closed_notional: Floats
     insurance_fund: float
+    deleveraged: float
+    socialised: float

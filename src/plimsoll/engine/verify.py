@@ -69,24 +69,25 @@ def _decide_again(
     empty = Book.empty(header.instrument_table(), header.choices())
     state = open_state(empty, header.sources)
     events, reproduced = 0, 0
-    for tick in _ticks(records):
+    for tick in ticks_of(records):
         last = tick[-1]
         if last.kind == "close":
             check_seal(last, state.book, place)
             continue
         try:
-            state, outcome = step(state, rules, _inputs(tick, state.board, place))
+            state, outcome = step(state, rules, inputs_of(tick, state.board, place))
         except LedgerError as error:
             remedy = "restore the journal"
             raise JournalError(name_of(place, tick[0]), str(error), remedy) from error
         made = [encode_batch(batch) for batch in outcome.decisions]
-        _compare(made, [record for record in tick if record.kind == "decision"], last, place)
+        recorded = [record for record in tick if record.kind == "decision"]
+        compare_decisions(made, recorded, last, place)
         reproduced += len(made)
         events += sum(batch_of(record, place).event_count for record in tick[1:])
     return _verified(last, state.book, events, reproduced)
 
 
-def _ticks(records: Iterator[Record]) -> Iterator[list[Record]]:
+def ticks_of(records: Iterator[Record]) -> Iterator[list[Record]]:
     """Records of one step: the tick that opens it, its events, its decisions."""
     tick: list[Record] = []
     for record in records:
@@ -98,7 +99,7 @@ def _ticks(records: Iterator[Record]) -> Iterator[list[Record]]:
         yield tick
 
 
-def _inputs(tick: list[Record], board: PriceBoard, place: str) -> Inputs:
+def inputs_of(tick: list[Record], board: PriceBoard, place: str) -> Inputs:
     """What a tick begins with: its prices, then at most one batch, before any decision."""
     opening = tick[0]
     for number, record in enumerate(tick):
@@ -114,7 +115,8 @@ def _inputs(tick: list[Record], board: PriceBoard, place: str) -> Inputs:
     )
 
 
-def _compare(made: list[bytes], recorded: list[Record], last: Record, place: str) -> None:
+def compare_decisions(made: list[bytes], recorded: list[Record], last: Record, place: str) -> None:
+    """Raises JournalError naming the first decision that was not made again, byte for byte."""
     for number, record in enumerate(recorded):
         if number >= len(made) or made[number] != record.payload:
             problem = "the engine now decides otherwise"

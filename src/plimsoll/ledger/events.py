@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, fields, replace
 from enum import IntEnum
+from typing import TypeVar
 
 import numpy as np
 
@@ -180,6 +181,16 @@ def new_pools(accounts: int, batch: EventBatch) -> tuple[Int32s, Int8s]:
         np.concatenate([opened, batch.pools.account]),
         np.concatenate([cross, batch.pools.kind]),
     )
+
+
+Events = TypeVar("Events", Trades, Transfers)
+
+
+def one_row(empty: Events, row: tuple[int, ...]) -> Events:
+    """A table of one event, in the columns' own types; ``empty`` is a table of its kind."""
+    columns = zip(fields(empty), row, strict=True)
+    values = (np.array([v], dtype=getattr(empty, f.name).dtype) for f, v in columns)
+    return type(empty)(*values)
 
 
 def join_trades(parts: tuple[Trades, ...]) -> Trades:

@@ -1,7 +1,6 @@
 """``apply_live`` and single events: what ``apply`` does, on a book that changes in place."""
 
-from dataclasses import fields
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from plimsoll.ledger.events import (
     TransferReason,
     Transfers,
     new_pools,
+    one_row,
 )
 from plimsoll.ledger.kernels import tally
 from plimsoll.ledger.live_kernels import (
@@ -26,8 +26,6 @@ from plimsoll.ledger.live_kernels import (
     write_changes,
 )
 from plimsoll.ledger.posting import Posted, post_batch, residuals_of
-
-Events = TypeVar("Events", Trades, Transfers)
 
 
 def apply_live(live: LiveBook, batch: EventBatch) -> Int64s:
@@ -87,7 +85,7 @@ def fill(
             _end(live, outcome, time_ns)
             return
     row = (pool, counterparty, instrument, quantity, price, fee, TradeReason.FILL)
-    apply_live(live, EventBatch(int(time_ns), trades=_single(Trades(), row)))
+    apply_live(live, EventBatch(int(time_ns), trades=one_row(Trades(), row)))
 
 
 def transfer(
@@ -103,7 +101,7 @@ def transfer(
             _end(live, outcome, time_ns)
             return
     row = (source, target, asset, amount, TransferReason.DEPOSIT)
-    apply_live(live, EventBatch(int(time_ns), transfers=_single(Transfers(), row)))
+    apply_live(live, EventBatch(int(time_ns), transfers=one_row(Transfers(), row)))
 
 
 def deposit(live: LiveBook, pool: int, asset: int, amount: int, time_ns: int) -> None:
@@ -131,13 +129,6 @@ def _end(live: LiveBook, outcome: int, time_ns: int) -> None:
 def _shrink(live: LiveBook) -> None:
     for arena in (live.positions, live.balances, live.orders):
         arena.shrink()
-
-
-def _single(empty: Events, row: tuple[int, ...]) -> Events:
-    """A table of one event, in the columns' own types."""
-    columns = zip(fields(empty), row, strict=True)
-    values = (np.array([v], dtype=getattr(empty, f.name).dtype) for f, v in columns)
-    return type(empty)(*values)
 
 
 class _OrderChanges(NamedTuple):

@@ -39,7 +39,8 @@ def bankruptcy_price(
     in exact arithmetic.
     """
     given = quotient(arithmetic, share, per_point)
-    reciprocal = quotient(arithmetic, 1, mark) + given
+    # A linear contract's mark may be zero.
+    reciprocal = quotient(arithmetic, 1, choose(is_inverse, mark, 1)) + given
     is_finite = reciprocal > 0
     inverse = quotient(arithmetic, 1, choose(is_finite, reciprocal, 1))
     return choose(is_inverse, choose(is_finite, inverse, float("inf")), mark - given)

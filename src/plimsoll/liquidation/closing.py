@@ -13,7 +13,7 @@ from plimsoll.core import Floats, Int32s, Int64s, sum_by
 from plimsoll.instruments import Kind, Payoff, value_coefficient
 from plimsoll.ledger import TradeReason, Trades, price_to_units, trade_values
 from plimsoll.liquidation.bankruptcy import bankruptcy_price
-from plimsoll.liquidation.policy import Policy
+from plimsoll.liquidation.waterfall.policy import Policy
 from plimsoll.margin.arithmetic import FLOAT
 from plimsoll.market import Market
 
@@ -53,6 +53,18 @@ def holdings_of(book: Book, pools: Int64s, notional: Floats) -> Holdings:
         quantity=quantity,
         cost=book.positions.cost[rows],
         notional=contracts * notional[instrument],
+    )
+
+
+def pick_rows(held: Holdings, at: Int64s) -> Holdings:
+    """Some rows of holdings, in the order of ``at``."""
+    return Holdings(
+        held.pool[at],
+        held.owner[at],
+        held.instrument[at],
+        held.quantity[at],
+        held.cost[at],
+        held.notional[at],
     )
 
 
@@ -96,7 +108,15 @@ def takeover_price(book: Book, market: Market, held: Holdings, equity: Floats) -
     per_point = held.quantity * table.quantity_unit[i] * table.multiplier[i] * currency
     inverse = (table.payoff[i] == Payoff.INVERSE) & (table.kind[i] != Kind.OPTION)
     price = bankruptcy_price(FLOAT, mark, equity[held.owner] * share, per_point, inverse)
-    return price_to_units(table, i, np.clip(price, mark / PRICE_RANGE, mark * PRICE_RANGE))
+    # A mark may be below zero, where the larger factor is the lower bound.
+    near, far = mark / PRICE_RANGE, mark * PRICE_RANGE
+    price = np.clip(price, np.minimum(near, far), np.maximum(near, far))
+    return price_to_units(table, i, price)
+
+
+def with_system(held: Holdings, pool: SystemPool) -> Int32s:
+    """A system pool as the counterparty of every row."""
+    return np.full(held.pool.size, pool, dtype=np.int32)
 
 
 def close_trades(
@@ -104,11 +124,11 @@ def close_trades(
     held: Holdings,
     quantity: Int64s,
     price: Int64s,
-    counterparty: SystemPool,
+    counterparty: Int32s,
     reason: TradeReason,
     fee_rate: float,
 ) -> tuple[Trades, Int64s]:
-    """Trades that close ``quantity`` (> 0, units) of each position, and each trade's value.
+    """Trades that close ``quantity`` (> 0, units) of each position with a ``counterparty`` (pools).
 
     The value is in settle units with the sign of the traded quantity; the fee is taken on
     its magnitude.
@@ -118,7 +138,7 @@ def close_trades(
     count = held.pool.size
     return Trades(
         pool=held.pool,
-        counterparty=np.full(count, counterparty, dtype=np.int32),
+        counterparty=counterparty,
         instrument=held.instrument,
         quantity=traded,
         price=price,

@@ -8,27 +8,22 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from plimsoll.core import NS_PER_SECOND, Bools, Floats, Int8s, Int32s, Int64s, turns_of
+from plimsoll.core import Bools, Floats, Int8s, Int32s, Int64s, turns_of
 from plimsoll.instruments import InstrumentTable
+from plimsoll.market.combine import (
+    agreeing,
+    bound_prices,
+    check_references,
+    median_of,
+    row_of,
+    rows_of_names,
+    sources_needed,
+)
 from plimsoll.market.market import Market, Quality
+from plimsoll.market.sanity import SanityRules
 from plimsoll.market.state import SystemState
 
 NEVER = np.int64(-(2**62))
-
-
-@dataclass(frozen=True, slots=True)
-class SanityRules:
-    """When a price may be used.
-
-    ``jump_max`` is the largest believable move between two observations, as a fraction; a
-    larger one waits for a second observation near the first. ``quorum`` is the number of
-    usable sources a price needs.
-    """
-
-    age_ns_max: int = 60 * NS_PER_SECOND
-    clock_skew_ns_max: int = 5 * NS_PER_SECOND
-    jump_max: float = 0.5
-    quorum: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +47,24 @@ class PriceBoard:
     """Last accepted price per source and row, shape [sources, instruments + assets].
 
     ``pending`` holds a price that jumped until it is confirmed; ``quality`` is the verdict on
-    the latest observation of each source.
+    the latest observation of each source, ``changed_ns`` when its price was last another.
+
+    By row it remembers of the markets it has been asked for: ``good_ns``, when the price was last
+    usable, ``is_lost``, whether it has been found unusable since, and ``average``, the slow
+    average of rows that have a band.
     """
 
     instruments: InstrumentTable
     sources: tuple[str, ...]
     price: Floats
     time_ns: Int64s
+    changed_ns: Int64s
     quality: Int8s
     pending: Floats
     may_be_negative: Bools
+    good_ns: Int64s
+    is_lost: Bools
+    average: Floats
 
     @classmethod
     def empty(cls, instruments: InstrumentTable, sources: tuple[str, ...]) -> "PriceBoard":
@@ -73,9 +76,13 @@ class PriceBoard:
             sources=sources,
             price=np.full(shape, np.nan),
             time_ns=np.full(shape, NEVER, dtype=np.int64),
+            changed_ns=np.full(shape, NEVER, dtype=np.int64),
             quality=np.full(shape, Quality.MISSING, dtype=np.int8),
             pending=np.full(shape, np.nan),
             may_be_negative=np.zeros(width, dtype=np.bool_),
+            good_ns=np.full(width, NEVER, dtype=np.int64),
+            is_lost=np.ones(width, dtype=np.bool_),
+            average=np.full(width, np.nan),
         )
 
     def observe(self, batch: PriceBatch, rules: SanityRules) -> "PriceBoard":
@@ -89,6 +96,7 @@ class PriceBoard:
             self,
             price=self.price.copy(),
             time_ns=self.time_ns.copy(),
+            changed_ns=self.changed_ns.copy(),
             quality=self.quality.copy(),
             pending=self.pending.copy(),
         )
@@ -97,37 +105,103 @@ class PriceBoard:
             _accept(board, batch, turn, rules)
         return board
 
+    def last_mark(self) -> Floats:
+        """Median of what the sources last said of each mark, however old; NaN where none did."""
+        last = self.price[:, : len(self.instruments)]
+        return median_of(last, np.isfinite(last))
+
     def market(self, as_of_ns: int, rules: SanityRules) -> Market:
         """Prices usable at ``as_of_ns``: the median over the sources that pass their checks."""
-        stale = (self.quality == Quality.GOOD) & (
-            (as_of_ns - self.time_ns > rules.age_ns_max)
-            | (self.time_ns - as_of_ns > rules.clock_skew_ns_max)
-        )
-        verdict = np.where(stale, np.int8(Quality.STALE), self.quality)
-        usable = verdict == Quality.GOOD
-        used = usable.sum(axis=0).astype(np.int8)
-        price = _median(self.price, usable)
-        # One source's reason says most; with several, the shortage is the reason.
-        alone = len(self.sources) == 1
-        reason = np.where(alone & ~usable[0], verdict[0], np.int8(Quality.NO_QUORUM))
-        quality = np.where(used >= rules.quorum, np.int8(Quality.GOOD), reason).astype(np.int8)
+        count, assets = len(self.instruments), len(self.instruments.assets.names)
+        verdict = self.verdicts(as_of_ns, rules)
+        passed = verdict == Quality.GOOD
+        usable = agreeing(self.price, passed, rules.apart_max)
+        used = usable.sum(axis=0)
+        quality = self._quality(verdict, passed, used, as_of_ns, rules)
+        price = median_of(self.price, usable)
+        dollars = [n == "USD" for n in self.instruments.assets.names]
+        is_usd = np.concatenate([np.zeros(count, dtype=np.bool_), dollars])
+        quality[is_usd], price[is_usd] = Quality.GOOD, 1.0
+        confirmed_by = max(rules.quorum, rules.resume_quorum)
+        check_references(self.instruments, rules.references, price, used, confirmed_by, quality)
+        bound_prices(self.instruments, rules, price, self.average, quality)
         # Where nothing is usable the newest observation says how old the news is.
         oldest_used = np.where(usable, self.time_ns, np.iinfo(np.int64).max).min(axis=0)
         time_ns = np.where(used > 0, oldest_used, self.time_ns.max(axis=0))
-        dollars = [n == "USD" for n in self.instruments.assets.names]
-        is_usd = np.concatenate([np.zeros(len(self.instruments), dtype=np.bool_), dollars])
-        count, assets = len(self.instruments), len(self.instruments.assets.names)
         return Market(
             instruments=self.instruments,
             as_of_ns=as_of_ns,
-            price=np.where(is_usd, 1.0, np.where(quality == Quality.GOOD, price, np.nan)),
+            price=np.where(quality == Quality.GOOD, price, np.nan),
             time_ns=np.where(is_usd, as_of_ns, time_ns),
-            quality=np.where(is_usd, np.int8(Quality.GOOD), quality),
-            sources_used=used,
+            quality=quality,
+            sources_used=used.astype(np.int8),
             implied_vol=np.full(count, np.nan),
             forward=np.full(count, np.nan),
             rate=np.zeros(assets),
             state=SystemState.unknown(self.instruments),
+        )
+
+    def verdicts(self, as_of_ns: int, rules: SanityRules) -> Int8s:
+        """Each source's verdict at an instant: an accepted price may have grown old or frozen."""
+        is_good = self.quality == Quality.GOOD
+        stale = is_good & (
+            (as_of_ns - self.time_ns > rules.age_ns_max)
+            | (self.time_ns - as_of_ns > rules.clock_skew_ns_max)
+        )
+        verdict = np.where(stale, np.int8(Quality.STALE), self.quality)
+        if rules.frozen_ns_max is not None:
+            frozen = is_good & ~stale & (self.time_ns - self.changed_ns > rules.frozen_ns_max)
+            frozen &= ~rows_of_names(self.instruments, rules.pegs)
+            verdict[frozen] = Quality.FROZEN
+        return verdict
+
+    def _quality(
+        self, verdict: Int8s, passed: Bools, used: Int64s, as_of_ns: int, rules: SanityRules
+    ) -> Int8s:
+        """Whether enough sources count for each row, and if not, why."""
+        sources = len(self.sources)
+        least = sources_needed(self.instruments, sources, rules, None)
+        if sources == 1:
+            # One source's reason says most; with several, the shortage is the reason.
+            reason = np.where(passed[0], np.int8(Quality.NO_QUORUM), verdict[0])
+            return np.where(used >= least, np.int8(Quality.GOOD), reason).astype(np.int8)
+        needed = sources_needed(self.instruments, sources, rules, self._is_back(as_of_ns, rules))
+        return np.select(
+            [used >= needed, used >= least, passed.sum(axis=0) >= least],
+            [Quality.GOOD, Quality.RESUMING, Quality.APART],
+            default=Quality.NO_QUORUM,
+        ).astype(np.int8)
+
+    def _is_back(self, as_of_ns: int, rules: SanityRules) -> Bools:
+        """Rows without a usable price for longer than an outage may last.
+
+        Between two markets asked for, a price stays usable for as long as it is not too old.
+        """
+        gap = as_of_ns - self.good_ns
+        unseen = gap > max(rules.outage_ns, rules.age_ns_max)
+        return np.asarray(unseen | (self.is_lost & (gap > rules.outage_ns)))
+
+    def remember(self, market: Market, rules: SanityRules) -> "PriceBoard":
+        """The board that knows which prices a market found usable; ask it before the next one."""
+        good = market.quality == Quality.GOOD
+        average = self.average
+        if rules.bands:
+            average = self.average.copy()
+            for band in rules.bands:
+                row = row_of(self.instruments, band.name)
+                if row >= 0 and good[row]:
+                    passed = market.as_of_ns - int(self.good_ns[row])
+                    # The backward step of an exponential average: quotients alone, so that every
+                    # machine gets the same bits.
+                    weight = passed / (passed + band.span_ns)
+                    before = self.average[row]
+                    move = weight * (market.price[row] - before)
+                    average[row] = before + move if np.isfinite(before) else market.price[row]
+        return replace(
+            self,
+            good_ns=np.where(good, market.as_of_ns, self.good_ns),
+            is_lost=~good,
+            average=average,
         )
 
 
@@ -147,18 +221,9 @@ def _accept(board: PriceBoard, batch: PriceBatch, turn: Int64s, rules: SanityRul
         default=Quality.GOOD,
     ).astype(np.int8)
     good = verdict == Quality.GOOD
+    changed = good & (price != last)
+    board.changed_ns[at] = np.where(changed, batch.time_ns[turn], board.changed_ns[at])
     board.price[at] = np.where(good, price, last)
     board.time_ns[at] = np.where(good, batch.time_ns[turn], board.time_ns[at])
     board.quality[at] = verdict
     board.pending[at] = np.where(verdict == Quality.JUMP, price, np.nan)
-
-
-def _median(price: Floats, usable: Bools) -> Floats:
-    """Median over the usable sources of each row; NaN where there is none."""
-    if price.shape[0] == 1:
-        return np.where(usable[0], price[0], np.nan)
-    ranked = np.sort(np.where(usable, price, np.inf), axis=0)
-    count = usable.sum(axis=0)
-    low = np.take_along_axis(ranked, np.maximum(count - 1, 0)[None, :] // 2, axis=0)[0]
-    high = np.take_along_axis(ranked, (count // 2)[None, :].clip(max=price.shape[0] - 1), axis=0)[0]
-    return np.where(count > 0, 0.5 * (low + high), np.nan)

@@ -20,6 +20,11 @@ class Quality(IntEnum):
     NOT_POSITIVE = 4
     JUMP = 5
     NO_QUORUM = 6
+    FROZEN = 7
+    APART = 8
+    RESUMING = 9
+    OFF_REFERENCE = 10
+    DIVERGED = 11
 
 
 REASONS = MappingProxyType(
@@ -30,6 +35,11 @@ REASONS = MappingProxyType(
         Quality.NOT_POSITIVE: "is not positive",
         Quality.JUMP: "jumped and is not confirmed yet",
         Quality.NO_QUORUM: "has too few usable sources",
+        Quality.FROZEN: "has not moved for too long",
+        Quality.APART: "has sources that disagree",
+        Quality.RESUMING: "waits for enough fresh sources after an outage",
+        Quality.OFF_REFERENCE: "is far from its reference and too few sources say so",
+        Quality.DIVERGED: "is too far from what the asset redeems for",
     }
 )
 

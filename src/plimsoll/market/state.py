@@ -21,8 +21,10 @@ class SystemState:
     shorts), ``net_user_pnl`` (settle asset, of all users), ``twap`` and ``stable_price`` (slow
     prices in quote), ``confidence`` of its price, volatility or forward (0 to 1), ``rate``
     (continuous, a year, to its expiry), ``forward_fixed`` (the part of the forward, in quote,
-    that a settlement average has already fixed). By asset: ``deposits`` and ``borrows`` (units of
-    the asset), ``asset_twap`` and ``asset_stable_price`` (USD), ``asset_confidence``.
+    that a settlement average has already fixed), ``depth`` (contracts that the thinner side of the
+    order book takes within what a forced order may lose against mark). By asset: ``deposits`` and
+    ``borrows`` (units of the asset), ``asset_twap`` and ``asset_stable_price`` (USD),
+    ``asset_confidence``.
     """
 
     open_interest: Floats
@@ -33,6 +35,7 @@ class SystemState:
     confidence: Floats
     rate: Floats
     forward_fixed: Floats
+    depth: Floats
     deposits: Floats
     borrows: Floats
     asset_twap: Floats
@@ -44,4 +47,4 @@ class SystemState:
         """A state of which nothing is known."""
         contracts = np.full(len(instruments), np.nan)
         assets = np.full(len(instruments.assets.names), np.nan)
-        return cls(*(contracts,) * 8, *(assets,) * 5)
+        return cls(*(contracts,) * 9, *(assets,) * 5)

@@ -1,10 +1,11 @@
-"""Cases of the liquidation waterfall: who is closed, what the fund pays, who bears the rest."""
+"""Cases of the liquidation waterfall: who is closed, and how likely it comes to that."""
 
 from typing import Any
 
 import numpy as np
 
 from plimsoll.liquidation import close_by_queue, rank_queue
+from plimsoll.liquidation.prices import hit_probability
 from tools.vectors.adapters.adapter import Adapter
 from tools.vectors.cases import Case
 
@@ -27,7 +28,14 @@ def deleveraging_queue(case: Case) -> dict[str, Any]:
     }
 
 
+def first_passage(case: Case) -> float:
+    """Probability that a price reaches a barrier in time; the case counts in years."""
+    x = {name: float(value) for name, value in case.inputs.items()}
+    return hit_probability(x["B"] / x["S"], x["vol"], x["T"], x["mu"])
+
+
 ADAPTERS: tuple[Adapter, ...] = (
     Adapter("*", "*adl*", "longs liquidated_short bankruptcy_price?", deleveraging_queue),
     Adapter("*", "*adl*", "shorts liquidated_long bankruptcy_price?", deleveraging_queue),
+    Adapter("", "*corr", "S B mu vol T", first_passage),
 )

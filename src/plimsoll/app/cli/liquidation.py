@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import typer
 
-from plimsoll.app.cli.margin import named
+from plimsoll.app.cli.levels import Ladders, level_document, print_levels
+from plimsoll.app.cli.margin import ladders_of, models_of, named
 from plimsoll.app.cli.render import (
     money,
     new_table,
@@ -46,7 +47,6 @@ from plimsoll.liquidation.prices import (
     Remedy,
     RemedyKind,
 )
-from plimsoll.margin import load_models
 from plimsoll.market import Market
 
 _PLOT_WIDTH, _PLOT_HEIGHT = 76, 12
@@ -83,13 +83,14 @@ def run_liquidation(request: LiquidationRequest) -> bool:
     portfolio, before = _load(request)
     studies = _study(request, portfolio, question)
     earlier = () if before is None else _study(request, before, question)
+    ladders = ladders_of(portfolio, request.path)
     if request.html is not None:
         write_liquidation_report(studies, portfolio.market.as_of_ns, request.html)
         stderr().print(f"Page written to {request.html}")
     if request.as_json:
-        print_json(_document(request, portfolio.market, studies, earlier))
+        print_json(_document(request, portfolio.market, studies, earlier, ladders))
     else:
-        _print(request, portfolio.market, studies, earlier)
+        _print(request, portfolio.market, studies, earlier, ladders)
     return _tell_unknown(request.path, studies)
 
 
@@ -107,13 +108,10 @@ def _load(request: LiquidationRequest) -> tuple[Portfolio, Portfolio | None]:
 def _study(
     request: LiquidationRequest, portfolio: Portfolio, question: Question
 ) -> tuple[PoolStudy, ...]:
-    book = portfolio.book
-    first = [int(np.argmax(book.account_model == k)) for k in range(len(book.models))]
-    places = tuple(f"{request.path}: accounts[{number}]" for number in first)
-    models = load_models(book.instruments, book.models, portfolio.market.as_of_ns, places)
+    models = models_of(portfolio, request.path)
     return tuple(
         study
-        for name in account_names(book, request.account)
+        for name in account_names(portfolio.book, request.account)
         for study in study_account(portfolio, models, name, question)
     )
 
@@ -131,6 +129,7 @@ def _print(
     market: Market,
     studies: tuple[PoolStudy, ...],
     earlier: tuple[PoolStudy, ...],
+    ladders: Ladders,
 ) -> None:
     console = stdout()
     if earlier:
@@ -145,6 +144,8 @@ def _print(
     )
     if any(study.now.status >= Status.LIQUIDATABLE for study in studies):
         console.print("safe: the pool is past the line, and safe again from that price on.")
+    console.print()
+    print_levels((ladders[_account_of(study)], study.now) for study in studies)
     _print_passages(studies)
     for study in studies:
         _print_zones(study)
@@ -234,10 +235,17 @@ def _print_passages(studies: tuple[PoolStudy, ...]) -> None:
     table = new_table("Probability of reaching it, without drift", columns, texts=2)
     for study, line, passage in rows:
         chances = (f"{chance:.2%}" for chance in passage.probabilities)
-        median = f"{passage.median_days:,.1f}" if math.isfinite(passage.median_days) else "∞"
+        median = _days(passage.median_days)
         name = line.price.direction.name
         table.add_row(study.name, name, f"{passage.daily_vol:.2%}", *chances, median)
     stdout().print(table)
+
+
+def _days(days: float) -> str:
+    """Days with a decimal, fewer than one with two digits."""
+    if not math.isfinite(days):
+        return "∞"
+    return f"{days:,.1f}" if days >= 1 or days == 0 else f"{days:.2g}"
 
 
 def _print_remedies(study: PoolStudy) -> None:
@@ -348,20 +356,26 @@ def _document(
     market: Market,
     studies: tuple[PoolStudy, ...],
     earlier: tuple[PoolStudy, ...],
+    ladders: Ladders,
 ) -> dict[str, object]:
-    parts = {"before": [_pool(request, study) for study in earlier]} if earlier else {}
-    pools = [_pool(request, study) for study in studies]
+    parts = {"before": [_pool(request, one, ladders) for one in earlier]} if earlier else {}
+    pools = [_pool(request, study, ladders) for study in studies]
     return {"as_of": format_time(market.as_of_ns), **parts, "pools": pools}
 
 
-def _pool(request: LiquidationRequest, study: PoolStudy) -> dict[str, object]:
+def _account_of(study: PoolStudy) -> str:
+    return study.path.account.account_ids[0]
+
+
+def _pool(request: LiquidationRequest, study: PoolStudy, ladders: Ladders) -> dict[str, object]:
     document: dict[str, object] = {
         "pool": study.name,
-        "account": study.path.account.account_ids[0],
+        "account": _account_of(study),
         "model": study.now.model,
         "status": study.now.status.name,
         "reasons": list(study.now.reasons),
         "margin_ratio": study.now.margin_ratio,
+        "levels": level_document(ladders[_account_of(study)], study.now),
         "prices": [_line(line) for line in study.lines],
         "target_ratio": study.target_ratio,
         "remedies": [

@@ -221,6 +221,34 @@ def verify(
     run_verify(journal, decide_again, output == Format.JSON)
 
 
+def why(
+    journal: Annotated[Path, typer.Argument(help="A journal that plimsoll wrote.")],
+    account: Annotated[str, typer.Argument(help="The account, by its id.")],
+    at: Annotated[
+        str | None,
+        typer.Option(help="The last liquidation begun at or before this time; else the last."),
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="HTML page to write.")] = None,
+    output: FormatOption = Format.TABLE,
+) -> None:
+    """Explain why an account was liquidated: prices, requirement, every step to the last unit.
+
+    All of it comes from the journal, whose step is made again. Of an account that was not
+    liquidated it tells how near it came.
+
+    For example:
+
+        plimsoll why out/demo.db A0005902
+
+        plimsoll why out/demo.db A0005902 --at 2025-10-10T21:20:00Z --html why.html
+    """
+    from plimsoll.app.cli.why import WhyRequest, run_why
+    from plimsoll.core import parse_time
+
+    at_ns = None if at is None else parse_time(at, "--at")
+    run_why(WhyRequest(journal, account, at_ns, html, output == Format.JSON))
+
+
 def vol(
     chain: Annotated[Path, typer.Argument(help="Deribit option chain rows, parquet or csv.")],
     time: Annotated[
@@ -311,6 +339,59 @@ def models(
     run_models(name, output == Format.JSON)
 
 
+def waterfall(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="A waterfall, or a margin model to show its own, e.g. okx.portfolio."),
+    ] = None,
+    as_of: Annotated[
+        str | None, typer.Option(help="Show what was in force then. Else the newest table.")
+    ] = None,
+    output: FormatOption = Format.TABLE,
+) -> None:
+    """List waterfalls of liquidation; with a name, its stages, parameters and sources.
+
+    A parameter that no source confirms is marked, and the reason told.
+
+    For example:
+
+        plimsoll waterfall
+
+        plimsoll waterfall hyperliquid --as-of 2024-06-01
+
+        plimsoll waterfall okx.portfolio --format json | jq '.[].stages[].stage'
+    """
+    from plimsoll.app.cli.waterfall import run_waterfall
+
+    run_waterfall(name, as_of, output == Format.JSON)
+
+
+def incident(
+    incident_id: Annotated[
+        str | None, typer.Argument(metavar="[ID]", help="The incident to tell, e.g. B13.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="HTML page with plots to write.")] = None,
+    output: FormatOption = Format.TABLE,
+) -> None:
+    """Play real failures again, without and with a control; with an id, tell one as a story.
+
+    Without an id all are played: what was lost, whether the play without the control loses as
+    much, and whether the control keeps its bound. Exit code 1 where one does not.
+
+    For example:
+
+        plimsoll incident
+
+        plimsoll incident B13 --report halt.html
+
+        plimsoll incident --format json | jq '.[] | [.id, .is_reproduced, .is_bounded]'
+    """
+    from plimsoll.app.cli.incident import run_incident
+
+    if run_incident(incident_id, report, output == Format.JSON):
+        raise typer.Exit(1)
+
+
 def book_generate(
     accounts: AccountsOption = 10_000,
     seed: SeedOption = 7,
@@ -350,7 +431,10 @@ def build_app() -> typer.Typer:
     )
     books = typer.Typer(help="Make books of accounts.", no_args_is_help=True)
     books.command("generate")(book_generate)
-    for command in (margin, liquidation, compare, loans, replay, verify, vol, price, models, demo):
+    for command in (
+        margin, liquidation, waterfall, incident, compare, loans, replay, verify, why, vol, price,
+        models, demo,
+    ):  # fmt: skip
         app.command()(command)
     app.add_typer(books, name="book")
     return app

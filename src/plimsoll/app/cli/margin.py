@@ -10,6 +10,7 @@ import numpy as np
 import typer
 from rich.table import Table
 
+from plimsoll.app.cli.levels import Ladders, level_document, load_ladders, print_levels
 from plimsoll.app.cli.render import money, new_table, percent, print_json, status_text, stdout
 from plimsoll.connectors import (
     Portfolio,
@@ -19,7 +20,7 @@ from plimsoll.connectors import (
     read_what_if,
 )
 from plimsoll.core import Floats, InputError, Status, format_time
-from plimsoll.margin import Explanation, explain, load_models
+from plimsoll.margin import Explanation, ModelSet, explain, load_models
 from plimsoll.margin.explain import DetailTable
 from plimsoll.market import Market, shock_market
 
@@ -60,11 +61,12 @@ def run_margin(request: Request) -> bool:
     if request.what_if is None:
         portfolio = named(request.path, lambda: build_portfolio(document))
         found = explain_all(portfolio, request.path, request.shocks, request.account)
-        _print(request, found, portfolio.market)
+        _print(request, found, portfolio)
         return _tell_unknown(request.path, found)
     differences = read_what_if(request.what_if)
     named(request.path, lambda: build_portfolio(document))
     change = named(request.what_if, lambda: apply_what_if(document, differences))
+    ladders = ladders_of(change.after, request.path)
     before, after = (
         {
             name: explain_all(portfolio, request.path, request.shocks, name)[name]
@@ -75,14 +77,17 @@ def run_margin(request: Request) -> bool:
     if request.as_json:
         parts = {"before": before, "after": after}
         as_of = format_time(change.before.market.as_of_ns)
-        accounts = {key: [_account(*item) for item in part.items()] for key, part in parts.items()}
+        accounts = {
+            key: [_account(name, pools, ladders) for name, pools in part.items()]
+            for key, part in parts.items()
+        }
         print_json({"as_of": as_of, **accounts})
     else:
         for name in change.touched:
             _print_change(before[name], after[name])
             if request.with_charges:
                 for pool in after[name]:
-                    _print_charges(pool)
+                    print_charges(pool)
     return _tell_unknown(request.path, after)
 
 
@@ -99,23 +104,37 @@ def explain_all(
 ) -> Found:
     """Explanations by account, of all or of one."""
     book, market = portfolio.book, _shocked(portfolio, shocks)
-    # A model speaks of the first account that chose it.
-    first = [int(np.argmax(book.account_model == k)) for k in range(len(book.models))]
-    places = tuple(f"{path}: accounts[{number}]" for number in first)
-    models = load_models(book.instruments, book.models, market.as_of_ns, places)
+    models = models_of(portfolio, path)
     names = book.account_ids if account is None else (account,)
     return {name: explain(book, market, models, name) for name in names}
 
 
-def _print(request: Request, found: Found, market: Market) -> None:
+def models_of(portfolio: Portfolio, path: Path) -> ModelSet:
+    """The models of a portfolio; errors name the first account that chose one."""
+    book = portfolio.book
+    first = [int(np.argmax(book.account_model == k)) for k in range(len(book.models))]
+    places = tuple(f"{path}: accounts[{number}]" for number in first)
+    return load_models(book.instruments, book.models, portfolio.market.as_of_ns, places)
+
+
+def ladders_of(portfolio: Portfolio, path: Path) -> Ladders:
+    """The margin-call levels of a portfolio's accounts."""
+    models = models_of(portfolio, path)
+    return load_ladders(portfolio.book, models, portfolio.market.as_of_ns)
+
+
+def _print(request: Request, found: Found, portfolio: Portfolio) -> None:
     pools = [pool for explanations in found.values() for pool in explanations]
+    market, ladders = portfolio.market, ladders_of(portfolio, request.path)
     if request.as_json:
-        print_json(_document(found, market))
+        print_json(_document(found, market, ladders))
         return
     _print_overview(pools, market, request.shocks)
+    stdout().print()
+    print_levels((ladders[name], pool) for name, each in found.items() for pool in each)
     if request.with_charges:
         for pool in pools:
-            _print_charges(pool)
+            print_charges(pool)
 
 
 def _tell_unknown(path: Path, found: Found) -> bool:
@@ -164,18 +183,18 @@ def _shocked(portfolio: Portfolio, shocks: tuple[str, ...]) -> Market:
     return shock_market(market, moves) if shocks else market
 
 
-def _document(found: dict[str, tuple[Explanation, ...]], market: Market) -> dict[str, object]:
+def _document(found: Found, market: Market, ladders: Ladders) -> dict[str, object]:
     return {
         "as_of": format_time(market.as_of_ns),
-        "accounts": [_account(name, pools) for name, pools in found.items()],
+        "accounts": [_account(name, pools, ladders) for name, pools in found.items()],
     }
 
 
-def _account(name: str, pools: tuple[Explanation, ...]) -> dict[str, object]:
+def _account(name: str, pools: tuple[Explanation, ...], ladders: Ladders) -> dict[str, object]:
     """The account's cross pool, the worst status of all its pools, and each pool."""
-    figures = {key: value for key, value in _pool(pools[0]).items() if key != "pool"}
-    whole = {"status": _worst(pools).name, "pools": [_pool(pool) for pool in pools]}
-    return {"id": name, **figures, **whole}
+    told = [{**_pool(pool), "levels": level_document(ladders[name], pool)} for pool in pools]
+    figures = {key: value for key, value in told[0].items() if key != "pool"}
+    return {"id": name, **figures, "status": _worst(pools).name, "pools": told}
 
 
 def _worst(pools: tuple[Explanation, ...]) -> Status:
@@ -235,7 +254,8 @@ def _print_overview(pools: list[Explanation], market: Market, shocks: tuple[str,
     console.print(f"Model: {names}. Ratio = maintenance / collateral; 100 % is liquidation.")
 
 
-def _print_charges(pool: Explanation) -> None:
+def print_charges(pool: Explanation, with_unconfirmed: bool = True) -> None:
+    """A pool's charges, the rows behind them, and what no source confirms if that is wanted."""
     console = stdout()
     console.print()
     table = new_table(
@@ -249,7 +269,8 @@ def _print_charges(pool: Explanation) -> None:
     for detail in pool.details:
         if detail.rows:
             console.print(_detail_table(pool.pool, detail))
-    _print_unconfirmed(pool)
+    if with_unconfirmed:
+        _print_unconfirmed(pool)
 
 
 def _print_unconfirmed(pool: Explanation) -> None:

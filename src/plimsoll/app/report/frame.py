@@ -18,8 +18,10 @@ _MINUTE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d")
 _TILE_CHARACTERS_MAX = 18
 
 
-def render_frame(title: str, body: Iterable[str]) -> str:
-    """The whole page, about 5 MB: plotly.js is inside. ``body`` is HTML."""
+def render_frame(title: str, body: Iterable[str], has_charts: bool = True) -> str:
+    """The whole page, about 5 MB where it has charts: plotly.js is inside. ``body`` is HTML."""
+    drawing = f"<script>{get_plotlyjs()}</script>" if has_charts else ""
+    behaviour = f"<script>{_asset('page.js')}</script>" if has_charts else ""
     return "\n".join(
         (
             "<!doctype html>",
@@ -30,13 +32,13 @@ def render_frame(title: str, body: Iterable[str]) -> str:
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<title>{escape(title)}</title>",
             f"<style>{_asset('page.css')}</style>",
-            f"<script>{get_plotlyjs()}</script>",
+            drawing,
             "</head>",
             "<body>",
             "<main>",
             *body,
             "</main>",
-            f"<script>{_asset('page.js')}</script>",
+            behaviour,
             "</body>",
             "</html>",
             "",

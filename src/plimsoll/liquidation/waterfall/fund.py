@@ -1,35 +1,55 @@
-"""The insurance fund's own housekeeping: sell what it took over, keep one reserve asset."""
+"""The insurance fund's own housekeeping: sell what it took over, keep one reserve asset.
+
+Between a takeover and the sale of what was taken the fund may be short; so a round and what the
+fund does about it are one batch, computed whole and looked at before it is posted, and no book
+that anyone sees holds the state between them.
+"""
+
+from dataclasses import replace
 
 import numpy as np
 
-from plimsoll.book import Book, SystemPool
+from plimsoll.book import Book, Rows, SystemPool
 from plimsoll.core import Int32s, Int64s
-from plimsoll.ledger import EventBatch, TradeReason, Trades, TransferReason, Transfers
-from plimsoll.ledger.events import join_transfers
-from plimsoll.liquidation.closing import close_trades, forced_price, holdings_of
-from plimsoll.liquidation.policy import Policy
+from plimsoll.ledger import EventBatch, TradeReason, Trades, TransferReason, Transfers, apply
+from plimsoll.ledger.events import join_trades, join_transfers
+from plimsoll.liquidation.closing import (
+    close_trades,
+    forced_price,
+    holdings_of,
+    pick_rows,
+    with_system,
+)
+from plimsoll.liquidation.waterfall.policy import Policy
+from plimsoll.liquidation.waterfall.scene import Scene
+from plimsoll.liquidation.waterfall.stages import Throttle
+from plimsoll.liquidation.waterfall.throttle import limit_units
 from plimsoll.margin.exposure import notional_coefficient
 from plimsoll.market import Market
 
 
-def settle_fund(book: Book, market: Market, policy: Policy) -> EventBatch:
+def settle_fund(book: Book, scene: Scene, policy: Policy) -> EventBatch:
     """Close the fund's positions in the market, convert its balances, cover a shortfall.
 
-    Positions and assets without a usable price are kept until they have one. A shortfall of
-    the reserve asset is paid by the bad debt pool: a loss that is still to be shared out.
+    Positions and assets without a usable price, in a halted market or beyond the fund's throttle
+    are kept for a later step. A shortfall of the reserve asset is paid by the bad debt pool: a
+    loss that is still to be shared out.
     """
-    table = book.instruments
+    table, market = book.instruments, scene.market
     fund = np.array([SystemPool.INSURANCE_FUND], dtype=np.int64)
     held = holdings_of(book, fund, notional_coefficient(table, market.mark, market.index))
-    priced = np.isfinite(held.notional)
-    held = type(held)(*(getattr(held, name)[priced] for name in held.__slots__))
+    held = pick_rows(held, np.flatnonzero(np.isfinite(held.notional)))
+    limit = limit_units(scene, policy.fund.throttle if policy.fund is not None else Throttle())
+    closed = np.minimum(np.abs(held.quantity), limit[held.instrument])
+    held, closed = pick_rows(held, np.flatnonzero(closed > 0)), closed[closed > 0]
     price = forced_price(book, market, held, policy.slippage_rate)
-    trades, value = close_trades(
-        book, held, np.abs(held.quantity), price, SystemPool.MARKET, TradeReason.CLOSE_OUT,
+    trades, _ = close_trades(
+        book, held, closed, price, with_system(held, SystemPool.MARKET), TradeReason.CLOSE_OUT,
         policy.taker_fee_rate,
     )  # fmt: skip
-    left = _balances(book)
-    np.add.at(left, table.settle[held.instrument], -value - held.cost - trades.fee)
+    # What a close in part realises is known to the unit only where the ledger books it.
+    after = apply(book, EventBatch(market.as_of_ns, trades=trades)) if closed.size else book
+    left = fund_balances(after)
     return EventBatch(
         time_ns=market.as_of_ns,
         trades=trades if trades.pool.size else Trades(),
@@ -37,13 +57,49 @@ def settle_fund(book: Book, market: Market, policy: Policy) -> EventBatch:
     )
 
 
+def settle_round(
+    book: Book, scene: Scene, policy: Policy, batch: EventBatch
+) -> tuple[EventBatch, Book]:
+    """The round's batch with the fund's own events behind it, and the book after both.
+
+    ``policy`` is that of the fund. Conservation is exact: ``apply`` refuses anything else. In the
+    end the fund owes nothing: where it would, the bad debt pool pays, so that the check never
+    stops the market.
+    """
+    after = apply(book, batch)
+    settlement = settle_fund(after, scene, policy)
+    joined = _joined(batch, settlement)
+    end = apply(book, joined) if settlement.event_count else after
+    short = np.minimum(fund_balances(end), 0)
+    # A debt in an asset without a price cannot be exchanged; nobody waits for it.
+    owed = np.flatnonzero(short < 0).astype(np.int32)
+    if owed.size:
+        cover = Transfers(
+            source=np.full(owed.size, SystemPool.BAD_DEBT, dtype=np.int32),
+            target=np.full(owed.size, SystemPool.INSURANCE_FUND, dtype=np.int32),
+            asset=owed,
+            amount=-short[owed],
+            reason=np.full(owed.size, TransferReason.BAD_DEBT, dtype=np.int8),
+        )
+        joined = replace(joined, transfers=join_transfers((joined.transfers, cover)))
+        end = apply(book, joined)
+    return joined, end
+
+
+def fund_holds(rows: Rows) -> bool:
+    """Whether the fund has a position that is still to be sold."""
+    pool = int(SystemPool.INSURANCE_FUND)
+    held = rows.quantity[rows.position_begin[pool] : rows.position_end[pool]]
+    return bool(np.any(held != 0))
+
+
 def fund_value(book: Book, market: Market) -> float:
     """USD value of the insurance fund's balances at index."""
-    balances = _balances(book) * book.instruments.assets.unit
+    balances = fund_balances(book) * book.instruments.assets.unit
     return float(np.sum(np.where(balances == 0, 0.0, balances * market.index)))
 
 
-def _balances(book: Book) -> Int64s:
+def fund_balances(book: Book) -> Int64s:
     """The fund's balance in each asset, in units, shape [assets]."""
     pool = SystemPool.INSURANCE_FUND
     first, end = book.balances.offsets[pool], book.balances.offsets[pool + 1]
@@ -87,4 +143,12 @@ def _move(
         asset,
         amount,
         np.full(count, reason, dtype=np.int8),
+    )
+
+
+def _joined(batch: EventBatch, settlement: EventBatch) -> EventBatch:
+    return replace(
+        batch,
+        trades=join_trades((batch.trades, settlement.trades)),
+        transfers=join_transfers((batch.transfers, settlement.transfers)),
     )

@@ -1,35 +1,39 @@
 """One round of liquidation over all pools: what to do next with each, as one batch.
 
-A round is decided on one assessment. For each pool in turn:
+A round is decided on one assessment. For each pool in turn, as its waterfall says:
 
 1. release   the margin ratio is back at the policy's level: the procedure ends
 2. cancel    its open orders go
 3. repay     no position is left but a debt is: collateral is sold to pay it
-4. reduce    positions are closed pro rata, by the smallest multiple of the step that restores
-             the release ratio; pro rata keeps hedges whole and never raises the requirement
-5. takeover  even closing all would cost more than there is: the insurance fund takes the
-             positions at the bankruptcy price and all balances, whatever their sign
+4. close     positions are closed in the market until the release ratio is restored, or sold in
+             an auction
+5. takeover  even closing all would cost more than there is: what follows is in ``takeover``
 
 The engine applies the batch, assesses the pools again and asks for the next round until none
 is left to act on.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from plimsoll.book import Book, PoolKind, PoolState, rows_of
 from plimsoll.core import Bools, Floats, Int8s, Int64s, Status, sum_by
-from plimsoll.ledger import Cancels, EventBatch, StateChanges, Transfers
+from plimsoll.ledger import Cancels, EventBatch, StateChanges, Trades, Transfers
 from plimsoll.ledger.events import join_trades, join_transfers
-from plimsoll.liquidation.closing import closing_costs, holdings_of
-from plimsoll.liquidation.policy import Policy
-from plimsoll.liquidation.sizing import Piece, least_amount
-from plimsoll.liquidation.stages import reduce_pools, repay_debts, take_over
-from plimsoll.margin import Assessment
-from plimsoll.margin.arithmetic import FLOAT
-from plimsoll.margin.exposure import notional_coefficient
-from plimsoll.market import Market
+from plimsoll.liquidation.waterfall.moves import (
+    Closed,
+    auction_pools,
+    close_in_market,
+    repay_debts,
+)
+from plimsoll.liquidation.waterfall.policy import Policy
+from plimsoll.liquidation.waterfall.question import Question, ask, pick_assessed
+from plimsoll.liquidation.waterfall.scene import Scene
+from plimsoll.liquidation.waterfall.stages import OrderScope
+from plimsoll.liquidation.waterfall.takeover import TakenOver, take_over
+from plimsoll.liquidation.waterfall.throttle import is_tradable
+from plimsoll.margin import Assessment, model_of_pools
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +41,11 @@ class Plan:
     """A round's events and what they mean, for reports.
 
     ``begun`` and ``released`` are pool numbers; ``taken_over`` too, with the USD ``equity``
-    each had then (its negative part is bad debt). ``closed_notional`` is USD by instrument,
-    closed in the market or taken over.
+    each had then. ``touched`` are pools of others that paid or were closed against, or took
+    over. ``closed_notional`` is USD by instrument, closed in the market, against others or taken
+    over; ``fund_paid`` USD by instrument, ``deleveraged`` (notional) and ``socialised`` USD.
+    ``needs_whole`` says that the round cannot be decided without everyone's positions; then
+    there is no event.
     """
 
     batch: EventBatch
@@ -46,69 +53,108 @@ class Plan:
     released: Int64s
     taken_over: Int64s
     equity: Floats
+    touched: Int64s
     closed_notional: Floats
+    fund_paid: Floats
+    deleveraged: float
+    socialised: float
+    needs_whole: bool = False
 
 
-def plan(book: Book, pools: Int64s, assessment: Assessment, market: Market, policy: Policy) -> Plan:
-    """The next round for ``pools``; ``assessment`` has one row for each of them, in order."""
-    status, state = assessment.status, book.pool_state[pools]
+def plan(book: Book, pools: Int64s, assessment: Assessment, scene: Scene) -> Plan:
+    """The next round for ``pools``; ``assessment`` has one row for each of them, in order.
+
+    Pools are decided waterfall by waterfall, in the order of the book's models.
+    """
+    model = model_of_pools(book)[pools]
     is_customer = book.pool_kind[pools] != PoolKind.SYSTEM
-    known = is_customer & (status != Status.UNKNOWN)
+    rounds = []
+    for number, policy in enumerate(scene.policies):
+        rows = np.flatnonzero((model == number) & is_customer)
+        if rows.size:
+            found = pick_assessed(assessment, rows)
+            item = _plan_pools(book, pools[rows], found, scene, policy, pools)
+            scene = replace(scene, fund_paid=scene.fund_paid + item.fund_paid)
+            rounds.append(item)
+            # Counterparties have changed: other waterfalls look at them in the next round.
+            if item.touched.size:
+                break
+    return _join(book, scene, rounds)
+
+
+def _plan_pools(
+    book: Book, pools: Int64s, found: Assessment, scene: Scene, policy: Policy, everyone: Int64s
+) -> Plan:
+    state, stage = book.pool_state[pools], policy.close_out
+    known = found.status != Status.UNKNOWN
     in_procedure = state == PoolState.LIQUIDATING
-    fails = known & (status >= Status.LIQUIDATABLE)
-    healthy = known & ~fails & (assessment.margin_ratio <= policy.release_ratio)
+    fails = known & (found.status >= Status.LIQUIDATABLE)
+    healthy = known & ~fails & (found.margin_ratio <= policy.release_ratio)
     released = pools[in_procedure & healthy]
     active = fails | (known & in_procedure & ~healthy)
     begun = pools[active & ~in_procedure]
-    at, chosen = np.flatnonzero(active), pools[active]
-    notional = notional_coefficient(book.instruments, market.mark, market.index)
-    held = holdings_of(book, chosen, notional)
-    costs = closing_costs(book, market, held, policy)
-    cost, fee = (sum_by(held.owner, column, chosen.size) for column in costs)
-    equity = assessment.equity[at]
-    is_flat = sum_by(held.owner, held.notional, chosen.size) == 0
-    can_repay = is_flat & _has_both_signs(book, chosen)
-    is_lost = ~can_repay & (is_flat | (equity <= cost))
-    share = _share_to_close(assessment, at, cost + fee, policy)
-    share = np.where(is_lost | can_repay, 0.0, share)
-    # The fee takes no more than closing leaves: it must not make the debt that it insures.
-    left = np.maximum(equity - share * cost, 0.0)
-    due = share * fee
-    paid = np.clip(left / np.where(due > 0, due, np.inf), 0.0, 1.0)
-    paid[due == 0] = 1.0
-    trades, fees, closed = reduce_pools(book, market, policy, held, share, paid)
-    taken, swept, lost = take_over(book, market, held, chosen, is_lost, equity)
-    repaid = repay_debts(book, market, policy, chosen[can_repay])
-    batch = EventBatch(
-        time_ns=market.as_of_ns,
-        cancels=_cancel_orders(book, chosen),
-        trades=join_trades((trades, taken)),
-        transfers=join_transfers((fees, swept, repaid, Transfers())),
-        states=_state_changes(begun, released),
-    )
+    current = pick_assessed(found, np.flatnonzero(active))
+    question = ask(book, scene, policy, pools[active], current, in_procedure[active])
+    can_repay, is_lost = _sort_out(book, scene, policy, question)
+    rests = question.acted_within(scene.market.as_of_ns, 0.0 if stage is None else stage.cooldown_s)
+    done = _close(book, scene, policy, question, ~can_repay & ~is_lost & ~rests)
+    lost, rows = question.part(is_lost)
+    taken = take_over(book, scene, policy, lost, everyone)
+    if taken.needs_whole:
+        return _nothing(book, scene, needs_whole=True)
+    debtors, ratios = question.pools[can_repay], question.found.margin_ratio[can_repay]
+    repaid = repay_debts(book, scene.market, policy, debtors, ratios)
+    done.notional[rows] = lost.held.notional
+    is_timed = stage is not None and max(stage.cooldown_s, stage.whole_within_s) > 0
+    again = done.pools if is_timed else done.pools[:0]
     return Plan(
-        batch=batch,
+        batch=EventBatch(
+            time_ns=scene.market.as_of_ns,
+            cancels=_cancel_orders(book, question.pools, policy),
+            trades=join_trades((done.trades, taken.trades)),
+            transfers=join_transfers((done.transfers, taken.transfers, repaid)),
+            states=_state_changes(begun, np.setdiff1d(again, begun), released),
+        ),
         begun=begun,
         released=released,
-        taken_over=chosen[is_lost],
-        equity=equity[is_lost],
-        closed_notional=sum_by(held.instrument, closed + lost, len(book.instruments)),
+        taken_over=lost.pools,
+        equity=lost.found.equity,
+        touched=taken.touched,
+        closed_notional=sum_by(question.held.instrument, done.notional, len(book.instruments)),
+        fund_paid=taken.fund_paid,
+        deleveraged=taken.deleveraged,
+        socialised=taken.socialised,
     )
 
 
-def _share_to_close(assessment: Assessment, at: Int64s, cost: Floats, policy: Policy) -> Floats:
-    """Smallest multiple of the step after which maintenance <= release * collateral value.
+def _sort_out(book: Book, scene: Scene, policy: Policy, question: Question) -> tuple[Bools, Bools]:
+    """Which pools sell an asset to pay a debt, and which are beyond closing."""
+    held, found, count = question.held, question.found, question.pools.size
+    is_flat = sum_by(held.owner, held.notional, count) == 0
+    can_repay = is_flat & _has_both_signs(book, question.pools)
+    is_lost = ~can_repay & (is_flat | (found.equity <= question.cost))
+    has_market = policy.close_out is not None or policy.auction is not None
+    for stage in policy.takeovers:
+        if stage.from_ratio > 1 or not has_market:
+            is_lost |= ~can_repay & (found.margin_ratio >= stage.from_ratio)
+    return can_repay, is_lost & is_tradable(held, scene.may_close, count)
 
-    Closing the share s leaves at most (1 - s) of the maintenance margin, as brackets are
-    convex, and costs s * cost of the collateral. Where closing costs more than it frees,
-    everything is closed.
-    """
-    maintenance = assessment.maintenance_margin[at]
-    target = policy.release_ratio
-    missing = maintenance - target * assessment.collateral_value[at]
-    pieces = [Piece(1.0, maintenance - target * cost)]
-    share: Floats = least_amount(FLOAT, missing, pieces, policy.step_share).amount
-    return np.clip(share, policy.step_share, 1.0)
+
+def _close(book: Book, scene: Scene, policy: Policy, question: Question, reduces: Bools) -> Closed:
+    """Closes in the market, or by auction, of pools that are to be reduced."""
+    notional = np.zeros(question.held.pool.size)
+    stage, auction = policy.close_out, policy.auction
+    if stage is None:
+        reduces = reduces & is_tradable(question.held, scene.may_close, reduces.size)
+    part, at = question.part(reduces)
+    if stage is not None:
+        done = close_in_market(book, scene, policy, stage, part)
+    elif auction is not None:
+        done = auction_pools(book, scene.market, policy, auction, part)
+    else:
+        return Closed(Trades(), Transfers(), part.pools[:0], notional)
+    notional[at] = done.notional
+    return replace(done, notional=notional)
 
 
 def _has_both_signs(book: Book, pools: Int64s) -> Bools:
@@ -120,15 +166,71 @@ def _has_both_signs(book: Book, pools: Int64s) -> Bools:
     return np.asarray(owed & owned)
 
 
-def _cancel_orders(book: Book, pools: Int64s) -> Cancels:
+def _cancel_orders(book: Book, pools: Int64s, policy: Policy) -> Cancels:
+    if policy.cancel is None:
+        return Cancels()
     rows, offsets = rows_of(book.orders.offsets, pools)
     owner = np.repeat(pools, np.diff(offsets)).astype(np.int32)
-    return Cancels(owner, book.orders.order_id[rows])
+    keep = np.ones(rows.size, dtype=np.bool_)
+    if policy.cancel.which == OrderScope.INCREASING:
+        keep = ~book.orders.is_reduce_only[rows]
+    return Cancels(owner[keep], book.orders.order_id[rows[keep]])
 
 
-def _state_changes(begun: Int64s, released: Int64s) -> StateChanges:
+def _state_changes(begun: Int64s, again: Int64s, released: Int64s) -> StateChanges:
     states: Int8s = np.repeat(
         np.array([PoolState.LIQUIDATING, PoolState.NORMAL], dtype=np.int8),
-        [begun.size, released.size],
+        [begun.size + again.size, released.size],
     )
-    return StateChanges(np.concatenate([begun, released]).astype(np.int32), states)
+    return StateChanges(np.concatenate([begun, again, released]).astype(np.int32), states)
+
+
+def _nothing(book: Book, scene: Scene, needs_whole: bool = False) -> Plan:
+    """A round that does nothing."""
+    none, taken = np.zeros(0, dtype=np.int64), TakenOver.nothing(len(book.instruments))
+    return Plan(
+        batch=EventBatch(scene.market.as_of_ns),
+        begun=none,
+        released=none,
+        taken_over=none,
+        equity=np.zeros(0),
+        touched=none,
+        closed_notional=taken.fund_paid,
+        fund_paid=taken.fund_paid,
+        deleveraged=0.0,
+        socialised=0.0,
+        needs_whole=needs_whole,
+    )
+
+
+def _join(book: Book, scene: Scene, rounds: list[Plan]) -> Plan:
+    """One round of several; one alone is what it is."""
+    if not rounds or any(item.needs_whole for item in rounds):
+        return _nothing(book, scene, needs_whole=bool(rounds))
+    if len(rounds) == 1:
+        return rounds[0]
+    batches = [item.batch for item in rounds]
+    return Plan(
+        batch=EventBatch(
+            time_ns=scene.market.as_of_ns,
+            cancels=Cancels(
+                np.concatenate([batch.cancels.pool for batch in batches]),
+                np.concatenate([batch.cancels.order_id for batch in batches]),
+            ),
+            trades=join_trades(tuple(batch.trades for batch in batches)),
+            transfers=join_transfers(tuple(batch.transfers for batch in batches)),
+            states=StateChanges(
+                np.concatenate([batch.states.pool for batch in batches]),
+                np.concatenate([batch.states.state for batch in batches]),
+            ),
+        ),
+        begun=np.concatenate([item.begun for item in rounds]),
+        released=np.concatenate([item.released for item in rounds]),
+        taken_over=np.concatenate([item.taken_over for item in rounds]),
+        equity=np.concatenate([item.equity for item in rounds]),
+        touched=np.unique(np.concatenate([item.touched for item in rounds])),
+        closed_notional=sum(item.closed_notional for item in rounds) + np.zeros(1),
+        fund_paid=sum(item.fund_paid for item in rounds) + np.zeros(1),
+        deleveraged=sum(item.deleveraged for item in rounds),
+        socialised=sum(item.socialised for item in rounds),
+    )

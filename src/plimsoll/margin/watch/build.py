@@ -1,6 +1,6 @@
 """Columns for the watch: rules as it reads them, and an empty ladder of a given size."""
 
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from plimsoll.instruments import InstrumentTable, Kind, Payoff
 from plimsoll.margin.charges import MarginalTiers
 from plimsoll.margin.model import ModelSet
 from plimsoll.margin.venues import plimsoll_standard
+from plimsoll.margin.watch.compiled import entry
 from plimsoll.margin.watch.contract import ASSESSED, FIGURES, JOINT, RANGES, TIERED, Desk, Slopes
 from plimsoll.margin.watch.ladder import (
     CARD,
@@ -19,8 +20,8 @@ from plimsoll.margin.watch.ladder import (
     FREE_CHUNKS,
     FREE_COLD,
     FREE_HOT,
+    GOLDEN,
     GUARD,
-    LEG,
     LEGS_END,
     LEVELS,
     LIST,
@@ -40,6 +41,9 @@ from plimsoll.margin.watch.standard import (
     House,
     Scratch,
 )
+
+Pairs: TypeAlias = tuple[tuple[float, float], ...]
+"""Margin ratios, each with the ratio that it clears below."""
 
 LOG_ROWS = 4096
 PHASES_MAX = 16
@@ -151,19 +155,31 @@ def desk_of(models: ModelSet, layout: MarketRows, table: InstrumentTable, model:
 
 
 def ratios_of(
-    models: ModelSet, levels: tuple[tuple[float, float], ...], holds: bool
-) -> tuple[Floats, Floats]:
+    models: ModelSet, levels: Pairs, holds: bool, own: tuple[Pairs, ...] = ()
+) -> tuple[Floats, Floats, Int8s]:
     """The ratios watched and those they clear at, [models, levels]: levels, margin call, and 1.
 
     Where it ``holds``, a margin call clears below the model's clear ratio and 1 at an event
-    alone.
+    alone. ``own`` are further levels of each model, of which one may stand for its margin call.
+    The third column counts those of them that a rung has reached, [models, levels + 2].
     """
-    rows = []
-    for m in models.models:
+    rows, mine = [], []
+    for number, m in enumerate(models.models):
+        extra = list(own[number]) if own else []
         called = m.margin_call_ratio, m.margin_call_clear_ratio if holds else m.margin_call_ratio
-        rows.append(sorted([*levels, called, (1.0, 0.0 if holds else 1.0)]))
-    pairs = np.array(rows, dtype=np.float64)
-    return pairs[:, :, 0].copy(), pairs[:, :, 1].copy()
+        if m.margin_call_ratio not in [ratio for ratio, _ in extra]:
+            extra.append(called)
+        rows.append(sorted([*levels, *extra, (1.0, 0.0 if holds else 1.0)]))
+        mine.append(set(own[number]) if own else set())
+    width = max((len(row) for row in rows), default=2)
+    # A level that is there twice is reached twice at once.
+    padded = [row[:1] * (width - len(row)) + row for row in rows]
+    pairs = np.array(padded, dtype=np.float64).reshape(len(rows), width, 2)
+    reached = np.zeros((len(rows), width + 2), dtype=np.int8)
+    for number, row in enumerate(padded):
+        for rung in range(width + 2):
+            reached[number, rung] = len(mine[number] & set(row[:rung]))
+    return pairs[:, :, 0].copy(), pairs[:, :, 1].copy(), reached
 
 
 def rungs_of(ratios: Floats, clears: Floats, pools: int) -> Rungs:
@@ -177,12 +193,50 @@ def empty_log(rows: int = LOG_ROWS) -> Log:
     return Log(ids, ids.copy(), codes, codes.copy(), np.zeros(1, dtype=np.int64))
 
 
-def empty_ladder(pools: int, legs_of: Int64s) -> Ladder:
-    """A ladder without guards for pools, with room for about ``legs_of`` [rows] legs."""
+@entry
+def count_rows(begin: Int64s, end: Int64s, ids: Int32s, out: Int64s) -> None:
+    """Add up in ``out`` how many rows with each id pools own; others may lie between."""
+    for pool in range(begin.size):
+        for row in range(begin[pool], end[pool]):
+            out[ids[row]] += 1
+
+
+def legs_by_row(rows: Rows, layout: MarketRows, models: ModelSet, table: InstrumentTable,
+    pools: int) -> tuple[Int64s, Int64s]:  # fmt: skip
+    """Legs to make room for and legs there may be, by row of the market.
+
+    Under the scenario model a position may also move with its underlying's index and with time.
+    """
+    by_contract = np.zeros(layout.instruments, dtype=np.int64)
+    by_asset = np.zeros(layout.assets, dtype=np.int64)
+    count_rows(rows.position_begin, rows.position_end, rows.instrument, by_contract)
+    count_rows(rows.balance_begin, rows.balance_end, rows.asset, by_asset)
+    expected = np.zeros(layout.count, dtype=np.int64)
+    expected[: layout.instruments] = by_contract
+    expected[layout.index : layout.index + layout.assets] = by_asset + 64
+    most = expected.copy()
+    if np.any(codes_of(models) == JOINT):
+        options = by_contract * table.of_kind(Kind.OPTION)
+        for first in (layout.forward, layout.vol):
+            expected[first : first + layout.instruments] = options
+            most[first : first + layout.instruments] = options
+        for asset in (table.base, table.quote, table.settle):
+            np.add.at(most, layout.index + asset, by_contract)
+        most[layout.time] = pools
+    return expected, np.minimum(most, pools)
+
+
+def empty_ladder(pools: int, legs_of: Int64s, most: Int64s) -> Ladder:
+    """A ladder without guards for pools, with room for about ``legs_of`` [rows] legs.
+
+    Lists of a row come in phases by the ``most`` [rows] that it may have.
+    """
     rows, legs = legs_of.size, int(legs_of.sum())
     phases = [1, *(min(PHASES_MAX, 2 ** (level // 2)) for level in range(1, LEVELS))]
     first = offsets_from_counts(np.array(phases, dtype=np.int64)).astype(np.int32)
-    phase = np.concatenate([np.arange(count) / count for count in phases])
+    phase = np.concatenate(
+        [(np.arange(count) + level * GOLDEN % 1.0) / count for level, count in enumerate(phases)]
+    )
     factor = np.repeat([0.0, *(2.0**level for level in range(LEVELS - 1))], phases)
     chunks, places = legs // CHUNK + 4 * rows + 64, pools + pools // 16 + 64
     hot = pools // HOT_SHARE + 16
@@ -195,16 +249,18 @@ def empty_ladder(pools: int, legs_of: Int64s) -> Ladder:
     boxes = max(min(pools // POOLS_PER_BOX, legs // (rows * LEGS_PER_EDGE)), 1)
     box = np.full((boxes, rows), np.nan)
     nowhere = np.full(rows, np.nan)
-    spread = np.clip(legs_of // LEGS_PER_PHASE, 1, PHASES_MAX).astype(np.int32)
+    spread = np.clip(most // LEGS_PER_PHASE, 1, PHASES_MAX).astype(np.int32)
     return Ladder(
         nowhere, box, box.copy(), nowhere.copy(), nowhere.copy(),
         np.full(rows, -np.inf), np.full(rows, np.inf), np.zeros(rows), np.ones(rows), spread,
         lists, first, factor, phase,
         np.zeros(chunks * CHUNK, dtype=ENTRY), np.zeros(chunks, dtype=np.int32),
+        np.zeros(chunks, dtype=np.int32),
         _falling(0, chunks),
         np.zeros(hot + places, dtype=GUARD), cards, _falling(0, hot), _falling(hot, places),
-        np.zeros(legs + legs // 32 + 4 * rows, dtype=LEG), np.full(rows + 1, -1, dtype=np.int32),
-        np.zeros(hot + places, dtype=np.int32), np.zeros(pools, dtype=np.int32),
+        np.zeros(legs + legs // 32 + 4 * rows, dtype=np.int32),
+        np.full(rows + 1, -1, dtype=np.int32), np.zeros(hot + places, dtype=np.int32),
+        np.zeros(pools, dtype=np.int32),
         np.full(2 * pools, -1, dtype=np.int32), tally,
     )  # fmt: skip
 
@@ -222,6 +278,7 @@ def grown(ladder: Ladder, legs: int) -> Ladder:
         ladder = ladder._replace(
             entries=longer(ladder.entries, more * CHUNK),
             chain=longer(ladder.chain, more),
+            home=longer(ladder.home, more),
             free_chunks=_stacked(ladder.free_chunks, int(tally[FREE_CHUNKS]), chunks, more),
         )
         tally[FREE_CHUNKS] += more

@@ -24,6 +24,7 @@ from plimsoll.margin.watch.ladder import (
     RENEWED,
     Ladder,
     give_block,
+    key_at,
     pick_list,
     put_in,
     take_block,
@@ -178,11 +179,12 @@ def file_legs(ladder: Ladder, slopes: Slopes, guard: int, legs: int) -> None:
     first = ladder.cards[guard]["first"]
     for k in range(legs):
         key, leg = slopes.key[k], first + k
-        if ladder.legs[leg]["key"] == key:
-            entry = ladder.entries[ladder.legs[leg]["entry"]]
+        at = ladder.legs[leg]
+        if at >= 0 and key_at(ladder, at) == key:
+            entry = ladder.entries[at]
             entry["guard"], entry["low"], entry["high"] = guard, slopes.low[k], slopes.high[k]
         else:
-            if ladder.legs[leg]["key"] >= 0:
+            if at >= 0:
                 take_out(ladder, leg)
             put_in(ladder, key, guard, leg, slopes.low[k], slopes.high[k])
 
@@ -205,7 +207,7 @@ def has_rows(ladder: Ladder, slopes: Slopes, guard: int, legs: int) -> bool:
     first, kinds = ladder.cards[guard]["first"], ladder.phase.size
     same = 0
     for k in range(legs):
-        same += ladder.legs[first + k]["key"] // kinds == slopes.leg[k]
+        same += key_at(ladder, ladder.legs[first + k]) // kinds == slopes.leg[k]
     return same == legs
 
 
@@ -232,7 +234,7 @@ def new_guard(ladder: Ladder, owner: int, legs: int, is_hot: bool) -> int:
     card["owner"], card["legs"], card["first"] = owner, legs, first
     ladder.by_pool[owner] = guard
     for leg in range(first, first + legs):
-        ladder.legs[leg]["key"] = -1
+        ladder.legs[leg] = -1
     return guard
 
 
@@ -292,7 +294,8 @@ def renew(ladder: Ladder, slopes: Slopes, guard: int) -> bool:
     legs, first, error = card["legs"], card["first"], float(card["error"])
     gap = ladder.guards[guard]["value"] - error
     for k in range(legs):
-        key, at = ladder.legs[first + k]["key"], ladder.legs[first + k]["entry"]
+        at = ladder.legs[first + k]
+        key = key_at(ladder, at)
         row, low, high = (
             key // kinds,
             float(ladder.entries[at]["low"]),

@@ -39,16 +39,18 @@ from plimsoll.margin.watch.compiled import inlined, kernel
 Records: TypeAlias = NDArray[np.void]
 
 ENTRY = np.dtype([("guard", "i4"), ("leg", "i4"), ("low", "f4"), ("high", "f4")])
-LEG = np.dtype([("key", "i4"), ("entry", "i4")])
 LIST = np.dtype([("sync", "f8"), ("head", "i4"), ("fill", "i4")])
 GUARD = np.dtype([("value", "f8"), ("floor", "f4"), ("ceiling", "f4")])
 CARD = np.dtype(
     [("error", "f4"), ("owner", "i4"), ("first", "i4"), ("legs", "i4"), ("turns", "i4")]
 )
 
-CHUNK = 32
+CHUNK_BITS = 5
+CHUNK = 1 << CHUNK_BITS
 """Entries in a chunk of the arena."""
 LEVELS = 10
+GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
+"""Multiples of it, less whole numbers, lie as far apart as can be."""
 
 # Places in ``Ladder.tally``.
 FREE_CHUNKS, FREE_HOT, FREE_COLD, FIRED, ASKED, LEGS_END = range(6)
@@ -65,16 +67,17 @@ class Ladder(NamedTuple):
     usual ``move``, the shortest step, ``unit``, and how many phases of lists are in use,
     ``spread``. ``lists`` [rows * kinds]: sync point, the first chunk or -1, and how many entries
     that one has; all others are full. ``level_first`` [levels + 1], ``factor`` and ``phase``
-    [kinds] say which is which; a kind's step is unit * factor. ``entries`` [chunks * 32] and
-    ``chain`` [chunks], the next chunk or -1, are the arena.
+    [kinds] say which is which; a kind's step is unit * factor. ``entries`` [chunks * 32],
+    ``chain`` [chunks], the next chunk or -1, and ``home`` [chunks], the key of the list that a
+    chunk belongs to, row * kinds + kind, are the arena.
 
     ``guards`` has what an update needs: value, floor, ceiling; those of short steps have the
     first numbers, so that they lie close together. ``cards``: the rounding that the floor keeps,
     2 * pool + side (-1: none), the block of its legs, and how often it was moved (-1: it is not
-    to be). ``legs``: the key of the list, row * kinds + kind, and the entry there;
-    ``block_free`` [legs + 1] heads chains of free blocks by size. ``by_pool`` [2 * pools] has
-    each pool's guards or -1. ``fired``, ``asked``, ``free_chunks``, ``free_hot`` and
-    ``free_cold`` are stacks; ``tally`` has their heights and counts work.
+    to be). ``legs``: where each one's entry is, -1 in no list; ``block_free`` [legs + 1] heads
+    chains of free blocks by size. ``by_pool`` [2 * pools] has each pool's guards or -1.
+    ``fired``, ``asked``, ``free_chunks``, ``free_hot`` and ``free_cold`` are stacks; ``tally``
+    has their heights and counts work.
     """
 
     price: Floats
@@ -93,12 +96,13 @@ class Ladder(NamedTuple):
     phase: Floats
     entries: Records
     chain: Int32s
+    home: Int32s
     free_chunks: Int32s
     guards: Records
     cards: Records
     free_hot: Int32s
     free_cold: Int32s
-    legs: Records
+    legs: Int32s
     block_free: Int32s
     fired: Int32s
     asked: Int32s
@@ -111,7 +115,7 @@ def take_block(ladder: Ladder, size: int) -> int:
     """The first of ``size`` free legs in a row."""
     first = ladder.block_free[size]
     if first >= 0:
-        ladder.block_free[size] = ladder.legs[first]["key"]
+        ladder.block_free[size] = ladder.legs[first]
         return int(first)
     first = ladder.tally[LEGS_END]
     ladder.tally[LEGS_END] += size
@@ -121,21 +125,28 @@ def take_block(ladder: Ladder, size: int) -> int:
 @inlined
 def give_block(ladder: Ladder, first: int, size: int) -> None:
     """Free a block of legs."""
-    ladder.legs[first]["key"] = ladder.block_free[size]
+    ladder.legs[first] = ladder.block_free[size]
     ladder.block_free[size] = first
+
+
+@inlined
+def key_at(ladder: Ladder, at: int) -> int:
+    """The key of the list that an entry stands in."""
+    return int(ladder.home[at >> CHUNK_BITS])
 
 
 @inlined
 def take_out(ladder: Ladder, leg: int) -> None:
     """Take a leg out of its list: the list's last entry takes its place."""
-    home, at = ladder.lists[ladder.legs[leg]["key"]], ladder.legs[leg]["entry"]
+    at = ladder.legs[leg]
+    home = ladder.lists[key_at(ladder, at)]
     chunk, last = home["head"], home["fill"] - 1
     end = chunk * CHUNK + last
     if end != at:
         hole, filler = ladder.entries[at], ladder.entries[end]
         hole["guard"], hole["leg"] = filler["guard"], filler["leg"]
         hole["low"], hole["high"] = filler["low"], filler["high"]
-        ladder.legs[filler["leg"]]["entry"] = at
+        ladder.legs[filler["leg"]] = at
     if last == 0:
         ladder.free_chunks[ladder.tally[FREE_CHUNKS]] = chunk
         ladder.tally[FREE_CHUNKS] += 1
@@ -153,13 +164,13 @@ def put_in(ladder: Ladder, key: int, guard: int, leg: int, low: float, high: flo
     if chunk < 0 or fill == CHUNK:
         ladder.tally[FREE_CHUNKS] -= 1
         fresh = ladder.free_chunks[ladder.tally[FREE_CHUNKS]]
-        ladder.chain[fresh] = chunk
+        ladder.chain[fresh], ladder.home[fresh] = chunk, key
         home["head"] = fresh
         chunk, fill = fresh, 0
     at = chunk * CHUNK + fill
     entry = ladder.entries[at]
     entry["guard"], entry["leg"], entry["low"], entry["high"] = guard, leg, low, high
-    ladder.legs[leg]["key"], ladder.legs[leg]["entry"] = key, at
+    ladder.legs[leg] = at
     home["fill"] = fill + 1
 
 
@@ -203,12 +214,13 @@ def bring_up(ladder: Ladder, key: int, move: float) -> None:
 def sync_point(ladder: Ladder, row: int, kind: int, step: float) -> float:
     """Where a list is brought up to: the nearest point of its own grid inside all boxes.
 
-    The grids of one level differ in phase, so that its lists come up at different ticks.
+    Grids of one level, of two levels and of two rows differ in phase: rows that move together
+    would else have all their lists come up at the same ticks.
     """
     price = ladder.price[row]
     if step == 0.0:
         return float(price)
-    start = ladder.phase[kind] * step
+    start = (ladder.phase[kind] + row * GOLDEN) % 1.0 * step
     point = start + math.floor((price - start) / step + 0.5) * step
     return float(min(max(point, ladder.inner_low[row]), ladder.inner_high[row]))
 

@@ -10,18 +10,20 @@ from plimsoll.margin.assess import Plan, assess, lay_out
 from plimsoll.margin.model import ModelSet
 from plimsoll.margin.watch.boxes import draw_boxes, marked_by, rest_rows, usual_moves
 from plimsoll.margin.watch.build import (
+    Pairs,
     Watched,
     desk_of,
     empty_ladder,
     empty_log,
     grown,
+    legs_by_row,
     longer,
     ratios_of,
     rungs_of,
     with_pools,
 )
 from plimsoll.margin.watch.changes import Changes, WatchStats
-from plimsoll.margin.watch.contract import ASSESSED, TIERED, Desk
+from plimsoll.margin.watch.contract import ASSESSED, Desk
 from plimsoll.margin.watch.ladder import (
     ASKED,
     FIRED,
@@ -74,15 +76,17 @@ class Watch:
 
     __slots__ = (
         "_assessed", "_book", "_desk", "_holds", "_ladder", "_layout", "_levels", "_log", "_loose",
-        "_machine", "_market", "_models", "_moves", "_nothing", "_plan", "_pools", "_rows",
-        "_rungs", "_standing",
+        "_machine", "_market", "_models", "_moves", "_nothing", "_own", "_plan", "_pools",
+        "_reached", "_rows", "_rungs", "_standing",
     )  # fmt: skip
 
     _book: Book | Watched
     _market: Market
     _layout: MarketRows
     _models: ModelSet
-    _levels: tuple[tuple[float, float], ...]
+    _levels: Pairs
+    _own: tuple[Pairs, ...]
+    _reached: Int8s
     _holds: bool
     _moves: Floats
     _machine: Any
@@ -105,8 +109,9 @@ class Watch:
         market: Market,
         models: ModelSet,
         moves: Floats | None = None,
-        levels: tuple[tuple[float, float], ...] = (),
+        levels: Pairs = (),
         holds: bool = False,
+        own_levels: tuple[Pairs, ...] = (),
     ) -> "Watch":
         """A watch over all pools of a book, as they stand at a market.
 
@@ -116,14 +121,16 @@ class Watch:
         larger, that it clears below. If it ``holds``, a pool keeps its margin call until its
         ratio is below the model's clear ratio, and being liquidatable or bankrupt until ``rearm``
         names it, as the engine's procedure does; else a status is what an assessment says at that
-        tick.
+        tick. ``own_levels`` are more such pairs for each model, all rising; where one has the
+        ratio of the model's margin call it stands for it.
         """
-        if not all(0.0 < clear <= ratio <= 1.0 for ratio, clear in levels):
+        every = (*levels, *(pair for pairs in own_levels for pair in pairs))
+        if not all(0.0 < clear <= ratio <= 1.0 for ratio, clear in every):
             problem = "are no pairs of fractions, a ratio and what it clears below"
             raise InputError("levels", problem, "use (0.8, 0.7) for 80 % until below 70 %")
         self = cls.__new__(cls)
         self._book, self._market, self._models = book, market, models
-        self._levels, self._holds = levels, holds
+        self._levels, self._holds, self._own = levels, holds, own_levels
         self._layout = MarketRows.of(book.instruments, market.as_of_ns)
         self._moves = usual_moves(market) if moves is None else moves
         self._pools, self._assessed = book.pool_count, 0
@@ -161,7 +168,7 @@ class Watch:
         """Work done and memory held."""
         count, ladder = self._ladder.tally, self._ladder
         parts = {
-            "entries": (ladder.entries, ladder.chain, ladder.free_chunks),
+            "entries": (ladder.entries, ladder.chain, ladder.home, ladder.free_chunks),
             "legs": (ladder.legs,),
             "guards": (ladder.guards, ladder.cards, ladder.free_hot, ladder.free_cold),
             "lists": (ladder.lists,),
@@ -183,10 +190,18 @@ class Watch:
         """Status of one pool."""
         return Status(int(self._statuses(np.array([pool]), self._rungs.rung[pool : pool + 1])[0]))
 
+    def reached(self, pools: Int64s) -> Int8s:
+        """How many of its model's own levels each pool has reached; -1 for one that is UNKNOWN."""
+        rung, model = self._rungs.rung[pools], np.maximum(self._desk.model[pools], 0)
+        return np.where(rung == UNKNOWN, np.int8(-1), self._reached[model, np.maximum(rung, 0)])
+
     def tick(self, market: Market) -> Changes:
-        """Move to a market; returns the pools whose status or level it changed."""
-        known = self._market
-        if market.instruments is not known.instruments:
+        """Move to a market; returns the pools whose status or level it changed.
+
+        Of what is no row, its surfaces and its venue's state, only models that are assessed at
+        every tick know anything.
+        """
+        if market.instruments is not self._market.instruments:
             raise InputError("market", "is of other instruments", "arm a new watch")
         before, after = self._ladder.price, self._layout.vector(market)
         moved = np.flatnonzero((after != before) & ~(np.isnan(after) & np.isnan(before)))
@@ -194,9 +209,6 @@ class Watch:
         if moved.size or self._has_unguarded:
             offsets = np.array([0, moved.size], dtype=np.int64)
             self._advance(offsets, moved.astype(np.int32), after[moved])
-        same = market.surfaces is known.surfaces and market.state is known.state
-        if not same and np.any(self._desk.code != TIERED):
-            self._rejudge_others()
         return self._take_changes()
 
     def replay(self, offsets: Int64s, rows: Int32s, values: Floats) -> Changes:
@@ -240,20 +252,16 @@ class Watch:
     def _build(self) -> None:
         """Columns for the book as it is, without a guard."""
         book, layout, rows = self._book, self._layout, self._book.rows
-        legs = np.zeros(layout.count, dtype=np.int64)
-        held = np.concatenate([rows.instrument, np.arange(layout.instruments)])
-        legs[: layout.instruments] = np.bincount(held) - 1
-        owned = np.concatenate([rows.asset, np.arange(layout.assets)])
-        legs[layout.index : layout.index + layout.assets] = np.bincount(owned) - 1
-        legs[layout.index : layout.index + layout.assets] += 64
-        self._ladder, x = empty_ladder(self._pools, legs), layout.vector(self._market)
+        legs = legs_by_row(rows, layout, self._models, book.instruments, self._pools)
+        self._ladder, x = empty_ladder(self._pools, *legs), layout.vector(self._market)
         self._ladder.price[:] = x
         everything = np.arange(layout.count)
         rest_rows(self._ladder, layout, everything, x, self._moves)
         boxes = np.arange(self._ladder.low.shape[0])
         draw_boxes(self._ladder, layout, everything, x, self._moves, boxes)
         self._desk = desk_of(self._models, layout, book.instruments, self._models_of(0))
-        ratios, clears = ratios_of(self._models, self._levels, self._holds)
+        found = ratios_of(self._models, self._levels, self._holds, self._own)
+        ratios, clears, self._reached = found
         self._rungs, self._rows, self._log = (
             rungs_of(ratios, clears, self._pools),
             rows,
@@ -288,7 +296,8 @@ class Watch:
         model = self._desk.model
         model[: self._pools] = self._models_of(0)
         self._desk = desk_of(self._models, self._layout, self._book.instruments, model)
-        ratios, clears = ratios_of(self._models, self._levels, self._holds)
+        found = ratios_of(self._models, self._levels, self._holds, self._own)
+        ratios, clears, self._reached = found
         self._rungs = self._rungs._replace(ratios=ratios, clears=clears)
         set_desk(self._machine, self._desk)
         set_rungs(self._machine, self._rungs)
@@ -387,15 +396,6 @@ class Watch:
                 self._machine, int(box), self._ladder.low.shape[0], *marks, out[found:]
             )
         return out[:found]
-
-    def _rejudge_others(self) -> None:
-        """Judge the pools of all models but tiered ones again."""
-        code, model = self._desk.code, self._desk.model[: self._pools]
-        pools = np.flatnonzero((model >= 0) & (code[model] != TIERED))
-        self._standing, self._plan = np.setdiff1d(self._standing, pools), None
-        self._loose.drop(pools)
-        self._judge(pools.astype(np.int32), 0)
-        self._ask(0)
 
     def _judge(self, wanted: Int32s, tick: int, is_event: bool = False) -> bool:
         """Judge and guard pools; whether any has been put on ``asked``."""
