@@ -19,7 +19,7 @@ from benchmarks.lines import Line, Load
 from benchmarks.timing import seconds
 from plimsoll.book import Book, SystemPool
 from plimsoll.core import Floats, Int32s, Status, stream
-from plimsoll.engine import EngineState, Inputs, LiveEngine, Rules, load_rules, open_state, step
+from plimsoll.engine import Inputs, LiveEngine, Rules, load_rules, open_state, step
 from plimsoll.instruments import Kind
 from plimsoll.ledger import EventBatch, Trades
 from plimsoll.margin import assess
@@ -40,10 +40,9 @@ def _nothing(a: int, b: int, c: int, d: int, e: int, f: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A live engine that has seen its first prices, and the state it has come to."""
+    """A live engine that has seen its first prices."""
 
     engine: LiveEngine
-    state: EngineState
     rules: Rules
     market: Market
 
@@ -71,17 +70,19 @@ def open_running(accounts: int) -> Running:
 def start_engine(book: Book, market: Market) -> Running:
     """A live engine over a book that has seen a market."""
     rules = load_rules(book.instruments, book.models, SANITY, market.as_of_ns)
-    state = open_state(book, ("feed",))
-    engine = LiveEngine.open(state, rules)
+    state = open_state(replace(book, time_ns=market.as_of_ns), ("feed",))
     rows = np.flatnonzero(np.isfinite(market.price)).astype(np.int32)
-    engine.step(_inputs(market.as_of_ns + 1, rows, market.price[rows]))
-    # The first prices of all come as a storm; what is measured is the calm after it.
+    first = prices_at(market.as_of_ns, rows, market.price[rows]).prices
+    engine = LiveEngine.open(replace(state, board=state.board.observe(first, rules.sanity)), rules)
+    engine.step(_no_prices(market.as_of_ns + 1))
+    # Where that came as a storm, what is measured is the calm after it.
     while engine.watch.stats.loose:
         engine.observe(engine.market)
-    return Running(engine, engine.state(), rules, engine.market)
+    return Running(engine, rules, engine.market)
 
 
-def _inputs(time_ns: int, rows: Int32s, prices: Floats) -> Inputs:
+def prices_at(time_ns: int, rows: Int32s, prices: Floats) -> Inputs:
+    """Prices of one feed, by row of ``Market.price``, as the inputs of a step."""
     source, times = np.zeros(rows.size, np.int32), np.full(rows.size, time_ns, dtype=np.int64)
     return Inputs(time_ns, PriceBatch(source, rows, prices, times), EventBatch(time_ns))
 
@@ -100,19 +101,19 @@ def _one(trades: Trades, k: int) -> Trades:
     return Trades(*(getattr(trades, column.name)[k : k + 1] for column in fields(Trades)))
 
 
-def trades_of(running: Running, count: int) -> Trades:
+def trades_at(market: Market, pools: int, count: int) -> Trades:
     """Trades of a few hundred dollars with the market at mark, anybody's in any contract."""
-    table, random = running.market.instruments, stream(SEED, "benchmarks", "live_engine", "trades")
-    mark = running.market.mark
+    table, random = market.instruments, stream(SEED, "benchmarks", "live_engine", "trades")
+    mark = market.mark
     usable = np.flatnonzero(np.isfinite(mark) & ~table.of_kind(Kind.SPOT))
     instrument = random.choice(usable, count).astype(np.int32)
     usd = random.lognormal(5.0, 1.0, count) * random.choice([-1.0, 1.0], count)
-    each = notional_coefficient(table, mark, running.market.index)[instrument]
+    each = notional_coefficient(table, mark, market.index)[instrument]
     quantity = np.rint(usd / each / table.quantity_unit[instrument]).astype(np.int64)
     price = np.rint(mark / price_units(table))[instrument].astype(np.int64)
     zeros = np.zeros(count, dtype=np.int64)
     return Trades(
-        random.integers(len(SystemPool), running.engine.book.pool_count, count).astype(np.int32),
+        random.integers(len(SystemPool), pools, count).astype(np.int32),
         np.full(count, SystemPool.MARKET, dtype=np.int32),
         instrument,
         np.where(quantity == 0, 1, quantity),
@@ -122,7 +123,7 @@ def trades_of(running: Running, count: int) -> Trades:
     )
 
 
-def _status_difference(running: Running) -> float:
+def status_difference(running: Running) -> float:
     """Pools on whose failing the engine's watch and a sweep disagree."""
     engine = running.engine
     swept = assess(engine.book.snapshot(), engine.market, running.rules.models).status
@@ -145,12 +146,15 @@ def _call() -> float:
 
 def _fills(running: Running, accounts: int, shrink: int) -> Iterator[Line]:
     """Small trades with the market at mark, all over the book; the last book equals the peer's."""
-    trades = trades_of(running, max(CALLS // shrink, 20))
+    trades, state = (
+        trades_at(running.market, running.engine.book.pool_count, max(CALLS // shrink, 20)),
+        running.engine.state(),
+    )
     taken, time_ns = fill_times(running, trades), running.market.as_of_ns
     batches = [_one(trades, k) for k in range(STEPS)]
     inputs = [_no_prices(time_ns, batch) for batch in batches]
-    peer = _best(lambda k: step(running.state, running.rules, inputs[k]))
-    accuracy = _status_difference(running)
+    peer = _best(lambda k: step(state, running.rules, inputs[k]))
+    accuracy = status_difference(running)
     for name, value in (("fill", np.median(taken)), ("fill_p99", np.quantile(taken, 0.99))):
         yield Line(
             f"live_engine.{name}.{accounts}", float(1e6 * value), "us", PEER,
@@ -179,22 +183,23 @@ def _ticks(running: Running, accounts: int, shrink: int) -> Line:
         i = int(random.integers(len(table)))
         rows = np.array([i, len(table) + table.base[i]], dtype=np.int32)
         price[rows] *= np.exp(random.normal(0.0, 5e-4))
-        inputs = _inputs(time_ns, rows, price[rows])
+        inputs = prices_at(time_ns, rows, price[rows])
         start = perf_counter()
         engine.step(inputs)
         taken.append(perf_counter() - start)
-    peer = _best(lambda _: step(running.state, running.rules, _no_prices(time_ns)))
+    state = engine.state()
+    peer = _best(lambda _: step(state, running.rules, _no_prices(time_ns)))
     mean = float(np.mean(taken))
     return Line(
         f"live_engine.tick.{accounts}", 1e6 * mean, "us", PEER, peer / mean, _call() / mean,
-        _status_difference(running),
+        status_difference(running),
     )  # fmt: skip
 
 
 def _what_ifs(running: Running, shrink: int) -> Line:
     """One account that has been given 50 positions, asked about one more trade each time."""
     engine, time_ns = running.engine, running.market.as_of_ns
-    trades = trades_of(running, max(CALLS // shrink, 20))
+    trades = trades_at(running.market, running.engine.book.pool_count, max(CALLS // shrink, 20))
     pool = int(trades.pool[0])
     for k in np.unique(trades.instrument, return_index=True)[1][:POSITIONS]:
         instrument, quantity, price = _rows(trades)[k]

@@ -2,6 +2,9 @@
 
 One tick moves one underlying: the marks of its 20 contracts and its index, 21 rows. Underlyings
 tick as often as they are popular; all ticks together are one day of its usual moves.
+
+``loop`` is the mean of a whole day in one call, ``python`` a call for each tick, ``engine`` a step
+of the live engine for each: prices observed, the market made, the watch moved, decisions taken.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,13 +20,15 @@ from benchmarks.futures_book import (
     open_futures,
 )
 from benchmarks.lines import Line, Load, Race, relative_difference
-from benchmarks.machine import bytes_of, stream_lap
+from benchmarks.live_engine import prices_at, start_engine, status_difference
+from benchmarks.machine import BUFFER_BYTES, bytes_of, stream_lap
 from benchmarks.timing import Timing, lap, time_laps
+from plimsoll.book import Book, LiveBook
 from plimsoll.core import Floats, Int32s, Int64s, stream
 from plimsoll.margin import assess, lay_out
 from plimsoll.margin.watch import Watch, with_price_moves
 
-TICKS = 200_000
+TICKS, ENGINE_TICKS = 200_000, 4_000
 RUNS_MAX = 3
 SWEPT = 20
 """Ticks at which all statuses are compared with a sweep's."""
@@ -71,25 +76,41 @@ def _measure_world(
         load.repeats, lap(lambda: assess(world.book, world.market, world.models, plan))
     )
     for way, holds, most in ways:
-        watch, runs = armed(world, holds), []
+        runs = []
         for _ in range(min(load.repeats, most)):
             watch = armed(world, holds)
             before, start = watch.stats.updates, perf_counter()
             watch.replay(path.offsets, path.rows, path.values)
             runs.append((perf_counter() - start) / ticks)
         touched = (watch.stats.updates - before) * UPDATE_BYTES
-        (limit,) = time_laps(load.repeats, stream_lap(max(touched, 1 << 16), 1))
-        limit = Timing(limit.best / ticks, limit.median / ticks)
+        # A day reads some ten billion bytes: a part of them says how long all take.
+        part = min(max(touched, 1 << 16), BUFFER_BYTES)
+        (limit,) = time_laps(load.repeats, stream_lap(part, 1))
+        share = max(touched / part, 1.0) / ticks
+        limit = Timing(limit.best * share, limit.median * share)
         race = Race(Timing(min(runs), float(np.median(runs))), sweep, limit)
         wrong = difference(world, watch, holds)
         yield race.line(f"{name}{way}", 1e6 * race.ours.median, "us", "one sweep", wrong)
-    taken, wrong = one_by_one(world, armed(world, True), path)
+    del watch
+    watch = armed(world, True)
+    yield memory_line(f"{name}memory", world, watch)
+    yield bytes_line(f"{name}bytes", world.book, LiveBook.of(world.book), watch)
+    taken, wrong = one_by_one(world, watch, path)
+    yield from _spread_lines(f"{name}python", taken, wrong, sweep, limit)
+    del watch
+    taken, wrong = through_engine(world, path, max(ENGINE_TICKS // load.shrink, SWEPT))
+    yield from _spread_lines(f"{name}engine", taken, wrong, sweep, limit)
+
+
+def _spread_lines(
+    name: str, taken: Floats, wrong: float, sweep: Timing, limit: Timing
+) -> Iterator[Line]:
+    """Mean and quantiles of the seconds of each tick."""
     figures = [("mean", float(taken.mean()))]
     figures += [(part, float(np.quantile(taken, share))) for part, share in SHARES]
     for part, figure in figures:
         race = Race(Timing(figure, figure), sweep, limit)
-        yield race.line(f"{name}python_{part}", 1e6 * figure, "us", "one sweep", wrong)
-    yield memory_line(f"{name}memory", world, armed(world, True))
+        yield race.line(f"{name}_{part}", 1e6 * figure, "us", "one sweep", wrong)
 
 
 def armed(world: FuturesBook, holds: bool) -> Watch:
@@ -141,6 +162,31 @@ def one_by_one(world: FuturesBook, watch: Watch, path: Path) -> tuple[Floats, fl
         if number % (ticks // SWEPT) == 0:
             largest = max(largest, difference(world, watch, True))
     return taken, largest
+
+
+def through_engine(world: FuturesBook, path: Path, ticks: int) -> tuple[Floats, float]:
+    """Seconds of each tick as a step of the live engine, from feed to decisions.
+
+    The second figure counts the pools on whose failing the engine's watch and a sweep disagree.
+    """
+    running = start_engine(world.book, world.market)
+    taken, time_ns = np.empty(ticks), running.market.as_of_ns
+    for number in range(ticks):
+        _, rows, values = path.tick(number)
+        inputs = prices_at(time_ns + number + 1, rows, values)
+        start = perf_counter()
+        running.engine.step(inputs)
+        taken[number] = perf_counter() - start
+    return taken, status_difference(running)
+
+
+def bytes_line(name: str, book: Book, live: LiveBook, watch: Watch) -> Line:
+    """Bytes per position of live book and watch, beyond instrument, quantity and cost."""
+    held = book.positions
+    own = bytes_of(held.instrument, held.quantity, held.cost)
+    extra = sum(live.memory_bytes.values()) + watch.stats.memory_bytes - own
+    ratio, each = own / extra, extra / held.instrument.size
+    return Line(name, each, "B/position", "the columns themselves", ratio, ratio, 0.0)
 
 
 def memory_line(name: str, world: FuturesBook, watch: Watch) -> Line:

@@ -46,7 +46,7 @@ def assert_whole(ladder: Ladder) -> None:
         for at in places:
             entry = ladder.entries[at]
             assert legs.pop(int(entry["leg"])) == entry["guard"]
-            assert tuple(ladder.legs[entry["leg"]]) == (key, at)
+            assert (ladder.home[at // CHUNK], ladder.legs[entry["leg"]]) == (key, at)
     assert not legs
     assert ladder.tally[FREE_CHUNKS] == ladder.chain.size - chunks
     assert ladder.tally[FREE_HOT] + ladder.tally[FREE_COLD] == ladder.guards.size - owned.size
@@ -57,7 +57,8 @@ def bound_of(ladder: Ladder, guard: int) -> float:
     card, kinds = ladder.cards[guard], ladder.phase.size
     bound = float(ladder.guards[guard]["value"])
     for leg in range(card["first"], card["first"] + card["legs"]):
-        key, at = ladder.legs[leg]
+        at = ladder.legs[leg]
+        key = ladder.home[at // CHUNK]
         ahead = ladder.price[key // kinds] - ladder.lists[key]["sync"]
         slope = ladder.entries[at]["high" if ahead < 0 else "low"]
         bound += float(slope) * ahead

@@ -9,26 +9,17 @@ import pytest
 from plimsoll.book import Book, ModelChoice
 from plimsoll.core import stream
 from plimsoll.margin import ModelSet, load_models
-from plimsoll.margin.watch import Changes, Watch
+from plimsoll.margin.watch import Watch
 from plimsoll.market import Market
 from tests.book.builders import STANDARD, T0, fold
 from tests.margin.random_books import DESK, TABLE, random_book
-from tests.margin.watch.swept import Change, Swept
+from tests.margin.watch.swept import Swept, seen
 
 STRICT = ModelChoice(
     "plimsoll.standard",
     '{"fee_provision_rate": 0.002, "size_slopes": {"BTC": 0.0001, "ETH": 0.00001}}',
 )
 LEVELS = ((0.5, 0.5), (0.3, 0.2))
-
-
-def seen(changes: Changes) -> list[Change]:
-    """Rows of a log, in its order."""
-    columns = (
-        changes.tick, changes.pool, changes.status_before, changes.status,
-        changes.level_before, changes.level,
-    )  # fmt: skip
-    return [tuple(map(int, row)) for row in zip(*columns, strict=True)]
 
 
 @dataclass
@@ -103,7 +94,7 @@ def both(
 
 
 def assert_agree(watch: Watch, swept: Swept) -> None:
-    assert watch.level[5:].tolist() == swept.level[5:]
+    assert watch.level[5:].tolist() == swept.level[5:].tolist()
     assert watch.status[5:].tolist() == swept.status[5:].tolist()
 
 

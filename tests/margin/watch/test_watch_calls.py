@@ -14,7 +14,8 @@ from tests.book.builders import STANDARD, T0, fold
 from tests.margin.exam_books import draw_prices as exam_prices
 from tests.margin.exam_books import market_at
 from tests.margin.random_books import DESK, TABLE, random_book
-from tests.margin.watch.test_watch import LEVELS, Walk, both, follow, seen
+from tests.margin.watch.swept import seen
+from tests.margin.watch.test_watch import LEVELS, Walk, both, follow
 
 
 def test_rows_lead_from_a_market_and_back() -> None:

@@ -8,11 +8,12 @@ import pytest
 from plimsoll.book import Book, ModelChoice
 from plimsoll.core import NS_PER_SECOND, stream
 from plimsoll.margin import find_model, load_models
-from plimsoll.market import Market
+from plimsoll.margin.watch import Watch
+from plimsoll.market import Market, SystemState
 from tests.book.builders import T0, fold
 from tests.margin.exam_books import DESK, TABLE, choice_of, exam_book
-from tests.margin.watch.swept import Swept
-from tests.margin.watch.test_watch import LEVELS, assert_agree, both, seen
+from tests.margin.watch.swept import Swept, seen
+from tests.margin.watch.test_watch import LEVELS, assert_agree, both
 
 PORTFOLIO = find_model("plimsoll.portfolio", "")
 SCALES = (1e-4, 2e-3, 2e-2, 0.2)
@@ -94,3 +95,15 @@ def test_a_book_of_both_models(seed: int) -> None:
             watch, swept = both(book, market, models)
         assert set(seen(watch.tick(market))) == swept.look(market, 0), tick
     assert_agree(watch, swept)
+
+
+def test_a_market_of_the_same_numbers_has_nobody_judged() -> None:
+    """A feed makes a new market at every tick, and a new state of the venue with it."""
+    drawn = exam_book(PORTFOLIO, 60, 3)
+    models = load_models(TABLE, drawn.book.models, T0)
+    watch = Watch.arm(drawn.book, drawn.market, models)
+    before = watch.stats.evaluated
+    again = replace(drawn.market, state=SystemState.unknown(TABLE), surfaces=())
+    assert before >= 60
+    assert watch.tick(again).pool.size == 0
+    assert watch.stats.evaluated == before
