@@ -20,7 +20,7 @@ from plimsoll.engine.decide import Decided, assess_pools, decide
 from plimsoll.engine.emergency import change_phases
 from plimsoll.engine.gates import GateState
 from plimsoll.engine.renumber import renumbered
-from plimsoll.engine.rules import Rules
+from plimsoll.engine.rules import Rules, rules_at
 from plimsoll.engine.state import EngineState, Inputs
 from plimsoll.engine.step import open_state
 from plimsoll.ledger import (
@@ -72,8 +72,8 @@ class LiveEngine:
     """
 
     __slots__ = (
-        "_board", "_gates", "_market", "_pace", "_preview", "_review", "_rules", "_sheets",
-        "_watch", "book",
+        "_board", "_gates", "_market", "_pace", "_preview", "_review", "_rooms", "_rules",
+        "_rules_now", "_watch", "book",
     )  # fmt: skip
 
     book: LiveBook
@@ -84,7 +84,8 @@ class LiveEngine:
     _preview: Preview
     _review: Int64s
     _rules: Rules
-    _sheets: dict[int, tuple[Any, Any]]
+    _rooms: dict[int, Any]
+    _rules_now: Rules | None
     _watch: Watch
 
     @classmethod
@@ -92,7 +93,7 @@ class LiveEngine:
         """Go on from a state: what is due at its prices is found at the first step."""
         self = cls.__new__(cls)
         self.book = LiveBook.of(state.book)
-        self._board, self._rules, self._sheets = state.board, rules, {}
+        self._board, self._rules, self._rooms, self._rules_now = state.board, rules, {}, None
         self._pace, self._gates = state.pace, state.gates
         self._preview = Preview(self.book)
         self._market = state.board.market(state.book.time_ns, rules.sanity)
@@ -159,7 +160,8 @@ class LiveEngine:
     def _see(self, market: Market, touched: Int64s, before: Floats) -> LiveOutcome:
         """Move to a market; decide on what it has changed and on the pools touched."""
         self._market = market
-        self._sheets.clear()
+        self._rooms.clear()
+        self._rules_now = None
         changed = self._watch.tick(market).pool
         # Only now: a pool is judged at the prices that came with what it did.
         if touched.size:
@@ -213,16 +215,15 @@ class LiveEngine:
         would be refused.
         """
         number = int(self.book.account_model[self.book.pool_account[pool]])
-        resolved = self._rules.models.models[number]
+        resolved = self._prepared().models.models[number]
         sweep = resolved.model.sweep
         if sweep is None:
             return self.what_if_posted(pool, instrument, quantity, price, fee)
-        if number not in self._sheets:
-            sheet = sweep.prepare(self._market, resolved)
-            self._sheets[number] = sheet, sweep.room(self.book.rows, sheet)
-        sheet, room = self._sheets[number]
+        sheet = resolved.sheet_at(self._market)
+        if number not in self._rooms:
+            self._rooms[number] = sweep.room(self.book.rows, sheet)
         rows = self._preview.trade(pool, instrument, quantity, price, fee)
-        return sweep.run(rows, None, sheet, room)
+        return sweep.run(rows, None, sheet, self._rooms[number])
 
     def what_if_posted(
         self, pool: int, instrument: int, quantity: int, price: int, fee: int = 0
@@ -233,7 +234,7 @@ class LiveEngine:
         kinds = (np.int32, np.int32, np.int32, np.int64, np.int64, np.int64, np.int8)
         trades = Trades(*(np.array([x], dtype=k) for x, k in zip(row, kinds, strict=True)))
         after = apply(part, EventBatch(part.time_ns, trades=trades))
-        return assess_pools(after, np.array([SYSTEM]), self._market, self._rules)
+        return assess_pools(after, np.array([SYSTEM]), self._market, self._prepared())
 
     def _touch(self, pool: int, other: int, time_ns: int) -> LiveOutcome:
         """Judge and guard two pools again; the system's are not margined."""
@@ -279,9 +280,15 @@ class LiveEngine:
 
     def _decide(self, pools: Int64s, before: Floats, is_whole: bool) -> Decided:
         """Decisions on some pools; on all of them where counterparties are wanted: a sweep."""
-        part = self.book.take(pools)
-        found = assess(part, self._market, self._rules.models)
-        return decide(part, found, self._market, self._rules, self._pace, before, is_whole)
+        part, rules = self.book.take(pools), self._prepared()
+        found = assess(part, self._market, rules.models)
+        return decide(part, found, self._market, rules, self._pace, before, is_whole)
+
+    def _prepared(self) -> Rules:
+        """The rules with what they need of the market in force, made once for it."""
+        if self._rules_now is None:
+            self._rules_now = rules_at(self._rules, self._market)
+        return self._rules_now
 
     def _unsettled(self, pools: Int64s) -> Int64s:
         """Pools whose procedure and status do not say the same: nothing would wake them.

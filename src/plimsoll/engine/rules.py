@@ -1,6 +1,6 @@
 """Everything that decisions depend on besides inputs, resolved once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from plimsoll.book import ModelChoice
 from plimsoll.engine.gates import GateRules, load_gates
@@ -8,7 +8,7 @@ from plimsoll.instruments import InstrumentTable
 from plimsoll.liquidation import Policy, load_policy, waterfall_of
 from plimsoll.liquidation.calls import Ladder, load_ladders
 from plimsoll.margin import ModelSet, load_models
-from plimsoll.market import SanityRules
+from plimsoll.market import Market, SanityRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,11 @@ class Rules:
     fund_policy: Policy
     sanity: SanityRules
     gates: GateRules
+
+
+def rules_at(rules: Rules, market: Market) -> Rules:
+    """The rules with what the models need of a market prepared once, for a step at it."""
+    return replace(rules, models=rules.models.at(market))
 
 
 def load_rules(

@@ -13,7 +13,7 @@ from plimsoll.engine.admission import admit
 from plimsoll.engine.decide import assess_pools, decide
 from plimsoll.engine.emergency import change_phases
 from plimsoll.engine.gates import GateState
-from plimsoll.engine.rules import Rules
+from plimsoll.engine.rules import Rules, rules_at
 from plimsoll.engine.state import EngineState, Inputs, Outcome
 from plimsoll.ledger import apply
 from plimsoll.liquidation import Pace, Plan, fund_value
@@ -33,6 +33,7 @@ def step(state: EngineState, rules: Rules, inputs: Inputs) -> tuple[EngineState,
     board = state.board.observe(inputs.prices, rules.sanity)
     market = board.market(inputs.time_ns, rules.sanity)
     board = board.remember(market, rules.sanity)
+    rules = rules_at(rules, market)
     book, layout, gates = state.book, state.plan, state.gates
     if inputs.events.event_count:
         if inputs.events.time_ns != inputs.time_ns:

@@ -64,7 +64,7 @@ def assess(book: Book, market: Market, models: ModelSet, plan: Plan | None = Non
     for number, (resolved, pools) in enumerate(zip(models.models, chosen, strict=True)):
         sweep = resolved.model.sweep
         if sweep is not None:
-            parts.append(sweep.run(book.rows, pools, sweep.prepare(market, resolved)))
+            parts.append(sweep.run(book.rows, pools, resolved.sheet_at(market)))
             continue
         part = book if pools is None else take_pools(book, pools)
         layout = plan.layouts[number] if plan is not None else lay_out_book(part)

@@ -1,7 +1,7 @@
 """What a margin model is: data and pure functions."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from plimsoll.book import Rows
@@ -76,6 +76,8 @@ class ResolvedModel:
 
     ``margin_call_ratio`` is the ratio from which a pool is called, ``..._clear_ratio`` the
     one below which the call is over. ``unconfirmed`` says which parameters no source confirms.
+    ``sheet`` is a market and what its ``Sweep`` prepared for it, so that who assesses often at one
+    market prepares once.
     """
 
     model: Model
@@ -84,6 +86,13 @@ class ResolvedModel:
     margin_call_ratio: float
     margin_call_clear_ratio: float
     unconfirmed: tuple[tuple[str, str], ...] = ()
+    sheet: tuple[Market, Any] | None = None
+
+    def sheet_at(self, market: Market) -> Any:
+        """What the model's sweep needs at a market: as kept for it, or made now."""
+        if self.sheet is not None and self.sheet[0] is market:
+            return self.sheet[1]
+        return None if self.model.sweep is None else self.model.sweep.prepare(market, self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,3 +100,13 @@ class ModelSet:
     """The resolved models of a book, in the order of ``Book.models``."""
 
     models: tuple[ResolvedModel, ...]
+
+    def at(self, market: Market) -> "ModelSet":
+        """The same models with their sheets at a market kept; the figures do not change."""
+        kept = (
+            item
+            if item.model.sweep is None
+            else replace(item, sheet=(market, item.sheet_at(market)))
+            for item in self.models
+        )
+        return ModelSet(tuple(kept))
