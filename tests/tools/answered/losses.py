@@ -52,6 +52,13 @@ ANSWERED: dict[str, dict[str, Any]] = {
         {"stress_loss_over_margin": [[9, 4, 1], [7, 6, 5]]},
         {"cover1": 9, "cover2": 13, "emir_art42": 11},
     ),
+    # By hand: no drift of the logarithm, a barrier one deviation below: 2 N(-1).
+    "first_passage": loss_case(
+        "3-corr",
+        "passage",
+        {"S": 1, "B": 0.8187307530779818, "mu": 0.02, "vol": 0.2, "T": 1},
+        0.31731050786291415,
+    ),
     # By hand: K = 0.5 and a jump of mean ln 0.5: N(0) = 0.5, and 0.5 * 0.5 - 0.5 exp(0.02) N(-0.2).
     "gap_risk": loss_case(
         "7-waterfall",
