@@ -9,9 +9,9 @@ import pytest
 from benchmarks.desk import AS_OF_NS, MODEL, Desk, open_desk
 from benchmarks.futures_book import PORTFOLIO, FuturesBook, open_futures
 from plimsoll.book import Balances, Book, Positions, SystemPool
-from plimsoll.core import Status, offsets_from_counts, stream
+from plimsoll.core import InputError, Status, offsets_from_counts, stream
 from plimsoll.margin import Assessment, ModelSet, assess, load_models
-from plimsoll.margin.sweep import JointSheet, Prices, reprice_rows, sweep_joint
+from plimsoll.margin.sweep import JointSheet, Prices, reprice_rows, sweep_joint, zero_figures
 from plimsoll.margin.sweep.joint_tables import JOINT_FILLED_AT, PLAIN, POOLS
 from plimsoll.margin.venues.plimsoll_portfolio import prepare
 from tests.margin.test_sweep import apart, assert_same
@@ -103,6 +103,22 @@ def test_the_number_of_threads_changes_no_bit(
         nb.set_num_threads(most)
 
 
+def test_figures_of_a_call_before_leave_nothing(
+    desk: Desk, sheet: JointSheet, swept: Assessment
+) -> None:
+    for before in (0.0, np.nan, 7.0):
+        out = zero_figures(desk.book.pool_count)
+        out[:] = before
+        found = sweep_joint(desk.book.rows, None, sheet, out=out)
+        assert_same(found, swept)
+        assert np.shares_memory(found.equity, out)
+
+
+def test_figures_of_other_pools_are_refused(desk: Desk, sheet: JointSheet) -> None:
+    with pytest.raises(InputError, match="zero_figures"):
+        sweep_joint(desk.book.rows, None, sheet, out=zero_figures(desk.book.pool_count - 1))
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_repriced_rows_are_those_of_a_new_sheet(desk: Desk, models: ModelSet, seed: int) -> None:
     random = stream(seed, "repricing")
@@ -190,6 +206,16 @@ def test_plain_pools_alone_equal_themselves_among_all(futures: FuturesBook) -> N
         found = sweep_joint(book.rows, np.array([pool]), sheet, room)
         assert found.initial_margin.tobytes() == whole.initial_margin[[pool]].tobytes()
         assert not any(getattr(room, name).any() for name in EMPTY)
+
+
+def test_the_number_of_threads_changes_no_bit_of_plain_pools(futures: FuturesBook) -> None:
+    book, sheet = crowd(futures, 1), prepare(futures.market, futures.models.models[0])
+    most, swept = nb.get_num_threads(), sweep_joint(book.rows, None, sheet)
+    try:
+        nb.set_num_threads(1)
+        assert_same(sweep_joint(book.rows, None, sheet), swept)
+    finally:
+        nb.set_num_threads(most)
 
 
 def test_only_plain_pools_take_the_short_way(futures: FuturesBook) -> None:

@@ -6,7 +6,13 @@ Entry points: ``prepare_tiered`` and ``sweep_tiered``, ``prepare_joint`` and ``s
 number of threads changes no bit.
 """
 
-from plimsoll.margin.sweep.joint import JointSheet, JointTerms, prepare_joint, sweep_joint
+from plimsoll.margin.sweep.joint import (
+    JointSheet,
+    JointTerms,
+    prepare_joint,
+    sweep_joint,
+    zero_figures,
+)
 from plimsoll.margin.sweep.joint_reprice import Prices, Repricing, build_repricing, reprice_rows
 from plimsoll.margin.sweep.tiered import (
     TieredRules,
@@ -32,4 +38,5 @@ __all__ = [
     "sweep_tiered",
     "tiered_room",
     "worst_losses",
+    "zero_figures",
 ]

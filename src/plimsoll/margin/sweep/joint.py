@@ -6,7 +6,7 @@ import numba as nb
 import numpy as np
 
 from plimsoll.book import Rows
-from plimsoll.core import Floats, Int8s, Int64s
+from plimsoll.core import Floats, InputError, Int8s, Int64s
 from plimsoll.instruments import InstrumentTable, Kind, Payoff, value_coefficient
 from plimsoll.margin.assessment import Assessment, Charge
 from plimsoll.margin.charges import ClosingTime, JointColumns, MarginalTiers, roll_rates
@@ -239,27 +239,39 @@ def _bars(columns: JointColumns, order: Int64s) -> tuple[Floats, Int64s]:
 
 
 def sweep_joint(
-    rows: Rows, pools: Int64s | None, sheet: JointSheet, room: JointRoom | None = None
-) -> Assessment:
+    rows: Rows, pools: Int64s | None, sheet: JointSheet, room: JointRoom | None = None,
+    out: Floats | None = None,
+) -> Assessment:  # fmt: skip
     """Assessment of some pools, or all: the rules of ``plimsoll.portfolio``.
 
     Figures equal those of ``measure_exposure`` and ``plimsoll_portfolio.require`` bit for bit,
     whatever the number of threads. ``room``, from ``JointSheet.own_room``, saves making one for a
-    few pools; it serves one call at a time.
+    few pools; it serves one call at a time. ``out``, from ``zero_figures``, saves making one for
+    many: the assessment's amounts are views of it, those of a call before are lost. Raises
+    InputError where its shape does not fit.
     """
     chosen = np.zeros(0, dtype=np.int64) if pools is None else pools
     count = rows.kind.size if pools is None else pools.size
-    figures, status = np.zeros((FIGURES, count)), np.empty(count, dtype=np.int8)
+    figures, status = zero_figures(count) if out is None else out, np.empty(count, dtype=np.int8)
+    if figures.shape != (FIGURES, count):
+        problem = f"out of shape {figures.shape} for {count} pools"
+        raise InputError("sweep_joint", problem, "make it with zero_figures, of as many pools")
     tables, shape = sheet.tables, (sheet.width, sheet.legs, sheet.sides)
     if count <= BLOCK:
         mine = sheet.own_room() if room is None else room
-        sweep_joint_pools(shape, 0, count, chosen, rows, tables, mine, figures, status)
+        sweep_joint_pools(shape, 0, count, chosen, rows, tables, mine, out is None, figures, status)
     else:
         shared = sheet.room(nb.get_num_threads())
         sweep_joint_blocks(
-            sheet.width, sheet.legs, *sheet.sides, chosen, rows, tables, shared, figures, status
-        )
+            sheet.width, sheet.legs, *sheet.sides, chosen, rows, tables, shared, out is None,
+            figures, status,
+        )  # fmt: skip
     return _assessment(figures, status, float(tables.rules[FACTOR]), sheet.currency)
+
+
+def zero_figures(pools: int) -> Floats:
+    """What ``sweep_joint`` fills for that many pools, zero; it may serve call after call."""
+    return np.zeros((FIGURES, pools))
 
 
 def _assessment(figures: Floats, status: Int8s, factor: float, currency: str) -> Assessment:

@@ -188,13 +188,13 @@ def gather_pool(
 @nb.njit(cache=True, nogil=True, error_model="numpy")
 def sweep_joint_pools(
     shape: Shape, first: int, end: int, pools: Int64s, rows: Rows, tables: JointTables,
-    room: JointRoom, figures: Floats, status: Int8s,
+    room: JointRoom, is_zero: bool, figures: Floats, status: Int8s,
 ) -> None:  # fmt: skip
     """Fill columns first to end of figures, and status, on one thread; no ``pools`` means all.
 
     For compiled code: no allocation, no lock. ``rows`` are a book's, ``shape`` and ``tables`` a
     sheet's, ``room`` one thread's, from ``JointSheet.own_room``. The rows of ``figures`` are
-    those of ``write_figures``.
+    those of ``write_figures``, which says what ``is_zero`` is.
     """
     bare_rows, bare_tables, bare_room = BORROW(rows), BORROW(tables), BORROW(room)
     spare = room.losses.shape[0] - CASES * tables.assets.shape[0]
@@ -223,7 +223,7 @@ def sweep_joint_pools(
         measure_entries(entry, room.losses, room.sides, room.lanes)
         close_pools(count, tables.rules[FACTOR], room)
         draw_lines(count, tables.rules, room.totals)
-        write_figures(column, count, room.totals, figures, status)
+        write_figures(column, count, room.totals, is_zero, figures, status)
         column += count
 
 
@@ -238,7 +238,7 @@ def clear_pool(place: int, totals: Floats) -> None:
 @nb.njit(cache=True, nogil=True, parallel=True, error_model="numpy")
 def sweep_joint_blocks(
     width: Width, legs: Width, falls: Width, rises: Width, pools: Int64s, rows: Rows,
-    tables: JointTables, room: JointRoom, figures: Floats, status: Int8s,
+    tables: JointTables, room: JointRoom, is_zero: bool, figures: Floats, status: Int8s,
 ) -> None:  # fmt: skip
     """``sweep_joint_pools`` of all columns, block by block on all threads."""
     for block in nb.prange((status.size + BLOCK - 1) // BLOCK):
@@ -252,5 +252,5 @@ def sweep_joint_blocks(
         first = block * BLOCK
         sweep_joint_pools(
             (width, legs, (falls, rises)), first, min(first + BLOCK, status.size), pools, rows,
-            tables, mine, figures, status,
+            tables, mine, is_zero, figures, status,
         )  # fmt: skip

@@ -200,35 +200,40 @@ def draw_lines(count: int, rules: Floats, totals: Floats) -> None:
 
 
 @nb.njit(forceinline=True)
-def copy_column(column: int, totals: Floats, count: int, out: Floats) -> None:
-    """Fill ``out`` with a column of totals, times a factor."""
+def copy_column(column: int, totals: Floats, count: int, is_zero: bool, out: Floats) -> None:
+    """Fill ``out`` with a column of totals; zeros are left alone, ``is_zero`` tells from before."""
     some = False
     for k in range(count):
         some |= totals[k + column * POOLS] != 0.0
+    if not (some or is_zero):
+        for k in range(count):
+            some |= out[k] != 0.0
     if some:
         for k in range(count):
             out[k] = totals[k + column * POOLS]
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
-def write_figures(first: int, count: int, totals: Floats, figures: Floats, status: Int8s) -> None:
+def write_figures(
+    first: int, count: int, totals: Floats, is_zero: bool, figures: Floats, status: Int8s
+) -> None:  # fmt: skip
     """Fill columns of figures, and status, from ``first`` on from the first places of ``totals``.
 
     The rows of ``figures`` are EQUITY_LINE, COLLATERAL, INITIAL, MAINTENANCE, six lines from
     CHARGES on (joint scan, offset limit, short option minimum, concentration, basis, depeg),
     initial then maintenance each, ORDERS_LINE and FEES_LINE, in USD; NaN, and UNKNOWN, where a
-    price or a rule is missing.
+    price or a rule is missing. ``is_zero`` tells that they hold nothing yet.
     """
     part = figures[:, first : first + count]
-    copy_column(EQUITY_AT, totals, count, part[EQUITY_LINE])
-    copy_column(COUNTED_AT, totals, count, part[COLLATERAL])
-    copy_column(INITIAL_AT, totals, count, part[INITIAL])
-    copy_column(MAINTENANCE_AT, totals, count, part[MAINTENANCE])
-    copy_column(ORDERS_AT, totals, count, part[ORDERS_LINE])
-    copy_column(FEES_AT, totals, count, part[FEES_LINE])
+    copy_column(EQUITY_AT, totals, count, is_zero, part[EQUITY_LINE])
+    copy_column(COUNTED_AT, totals, count, is_zero, part[COLLATERAL])
+    copy_column(INITIAL_AT, totals, count, is_zero, part[INITIAL])
+    copy_column(MAINTENANCE_AT, totals, count, is_zero, part[MAINTENANCE])
+    copy_column(ORDERS_AT, totals, count, is_zero, part[ORDERS_LINE])
+    copy_column(FEES_AT, totals, count, is_zero, part[FEES_LINE])
     for line, column in enumerate(
         (MOST_AT, LIMIT_AT, MINIMUM_AT, CONCENTRATIONS_AT, BASES_AT, EXCESS_AT)
     ):
-        copy_column(column, totals, count, part[CHARGES + line])
+        copy_column(column, totals, count, is_zero, part[CHARGES + line])
     for k in range(count):
         status[first + k] = np.int8(totals[k + STATUS_AT * POOLS])
