@@ -5,6 +5,7 @@ FILES ?=
 NAMES ?=
 WORKERS ?= 2
 BOOKS ?= 1000
+SEQUENCES ?= 1000
 SEEDS ?= 100
 
 VENV := .venv
@@ -17,7 +18,7 @@ SOURCES := src $(wildcard tools benchmarks)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test books watch-soak check bench vectors parity picture lock clean
+.PHONY: help demo test books conserve watch-soak check bench vectors parity picture lock clean
 
 help: ## Print this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -34,6 +35,10 @@ books: $(DEV) $(COMPILED) ## Liquidation prices against a dense scan (BOOKS=1000
 watch-soak: $(DEV) $(COMPILED) ## The watch on 20,000 accounts against a sweep a tick (SEEDS=100 a model)
 	@PLIMSOLL_WATCH_SEEDS=$(SEEDS) $(PY) -m pytest -q -n $(WORKERS) \
 		tests/margin/watch/test_crowd.py tests/margin/watch/test_crowd_scenario.py
+
+conserve: $(DEV) $(COMPILED) ## Random sequences under every waterfall (SEQUENCES=1000 each; hours)
+	@PLIMSOLL_SEQUENCES=$(SEQUENCES) $(PY) -m pytest -q -rP -n $(WORKERS) \
+		tests/liquidation/waterfall/test_conservation_*.py
 
 check: $(DEV) ## Hold the house rules: lint, format, types, layers, tidiness
 	@$(PY) -m ruff check .

@@ -19,6 +19,7 @@ from rich.table import Table
 from benchmarks import (
     apply_trades,
     assess_standard,
+    burst,
     engine_tick,
     growth,
     journal_append,
@@ -45,6 +46,7 @@ BENCHMARKS: MappingProxyType[str, Callable[[Load], Iterator[Line]]] = MappingPro
         "lay_out": lay_out.measure,
         "engine_tick": engine_tick.measure,
         "apply_trades": apply_trades.measure,
+        "burst": burst.measure,
         "live_book": live_book.measure,
         "journal_append": journal_append.measure,
         "startup": startup.measure,

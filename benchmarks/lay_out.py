@@ -46,6 +46,8 @@ def measure(load: Load) -> Iterator[Line]:
 def _rows(plan: Plan) -> tuple[Numbers, ...]:
     """Which row adds to which: by slot, by cell, by group."""
     layout = plan.layouts[0]
+    if layout is None:
+        raise TypeError("lay_out makes a layout for every model where it knows none of them")
     return (
         np.concatenate([layout.position_slot, layout.order_slot]),
         np.concatenate([layout.balance_cell, layout.slot_cell]),

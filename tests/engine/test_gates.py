@@ -441,6 +441,18 @@ def test_the_floor_is_worth_dollars_and_needs_a_price() -> None:
         step(state, rules, inputs_of(silent, 1, batch))
 
 
+def test_an_asset_beyond_its_floor_does_not_hold_up_another() -> None:
+    """The floor in BTC halves as BTC doubles, so that more has left than may."""
+    rules = outflow_rules(replace(HOURLY, share=0.0, floor_usd=5_000.0))
+    state = take_at(rich_state(rules), rules, 1, "0.5", "BTC")
+    assert isinstance(state, EngineState)
+    prices = prices_of(20_000, 500)
+    after, _ = step(state, rules, inputs_of(prices, 2, takes(withdrawal(5, "USDT", "100"))))
+    assert balances_of(after.book, 5)["USDT"] == 5_900
+    with pytest.raises(LedgerError, match="withdrawals of BTC"):
+        step(after, rules, inputs_of(prices, 3, takes(withdrawal(5, "BTC", "0.000001"))))
+
+
 def test_all_accounts_share_the_window_and_the_last_event_is_named() -> None:
     rules = outflow_rules(HOURLY)
     batch = takes(withdrawal(5, "USDT", "600"), withdrawal(6, "USDT", "401"))

@@ -24,7 +24,7 @@ from plimsoll.ledger import (
     fill,
     transfer,
 )
-from plimsoll.ledger.wide import TOO_LARGE, multiply_divide
+from plimsoll.ledger.wide import TOO_LARGE, multiply_divide, multiply_floor
 from tests.book.builders import STANDARD, Desk, events, fold, open_book
 from tests.book.test_live import assert_sound
 from tests.ledger import test_apply as plain
@@ -280,3 +280,6 @@ def test_wide_products_divide_half_to_even(a: int, b: int, divisor: int) -> None
     expected = round(Fraction(a * b, divisor))
     found = int(multiply_divide(np.uint64(a), np.uint64(b), np.uint64(divisor)))
     assert found == min(expected, int(TOO_LARGE))
+    whole, rest = multiply_floor(np.uint64(a), np.uint64(b), np.uint64(divisor))
+    fits = a * b // divisor <= int(TOO_LARGE)
+    assert (int(whole), int(rest)) == (divmod(a * b, divisor) if fits else (int(TOO_LARGE), 0))

@@ -113,6 +113,7 @@ VALUES = st.fixed_dictionaries(
 
 
 @pytest.mark.parametrize("form", RankForm)
+@settings(deadline=None)
 @given(rows=st.lists(VALUES, min_size=1, max_size=6), short=st.booleans(), one=st.integers(1, 50))
 def test_every_rank_is_its_formula(form: RankForm, rows, short: bool, one: int) -> None:
     sign = -1 if short else 1
@@ -216,6 +217,25 @@ def test_what_offsets_is_shared_by_size_and_rounds_up() -> None:
     assert hedged_part(group, delta).tolist() == [4, 2, 6, 0, 0, 0]
 
 
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.one_of(st.integers(-9, 9), st.integers(-(2**62), 2**62)))
+    )
+)
+def test_what_offsets_is_exact_however_large(rows) -> None:
+    group, delta = (np.array([row[k] for row in rows], dtype=np.int64) for k in range(2))
+    sides = {(g, side): 0 for g in range(4) for side in (True, False)}
+    for g, d in rows:
+        sides[g, d > 0] += abs(d)
+    expected = [
+        -(-abs(d) * min(sides[g, True], sides[g, False]) // sides[g, d > 0]) if d else 0
+        for g, d in rows
+    ]
+    assert hedged_part(group, delta).tolist() == expected
+    assert hedged_part(group, delta, 4).tolist() == expected
+
+
 CANDIDATE = st.tuples(
     st.integers(-20, 40), st.integers(1, 12), st.integers(-5, 60), st.integers(0, 12)
 )
@@ -239,6 +259,7 @@ def book_of(rows) -> Candidates:
     )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(BOOKS, POLICIES, st.integers(1, 4), st.integers(0, 80))
 def test_feasible_exactly_where_capacity_suffices(rows, policy, size: int, budget: int) -> None:
     candidates = book_of(rows)
@@ -255,6 +276,7 @@ def test_feasible_exactly_where_capacity_suffices(rows, policy, size: int, budge
     assert np.all(got.closed <= -(-budget // size) * size)
 
 
+@settings(deadline=None)
 @given(BOOKS, POLICIES, st.randoms(use_true_random=False), st.integers(0, 80))
 def test_who_pays_depends_on_ids_not_on_the_order(rows, policy, random, budget: int) -> None:
     candidates = book_of(rows)
@@ -268,6 +290,7 @@ def test_who_pays_depends_on_ids_not_on_the_order(rows, policy, random, budget: 
     assert other.closed.tolist() == straight.closed[at].tolist()
 
 
+@settings(deadline=None)
 @given(BOOKS, POLICIES, st.integers(0, 80))
 def test_a_larger_budget_takes_more_but_for_a_lot(rows, policy, budget: int) -> None:
     candidates = book_of(rows)
@@ -278,6 +301,7 @@ def test_a_larger_budget_takes_more_but_for_a_lot(rows, policy, budget: int) -> 
     assert np.all(less - more <= slack)
 
 
+@settings(deadline=None)
 @given(BOOKS, st.data())
 def test_by_profit_all_lose_the_same_part_but_for_a_lot(rows, data) -> None:
     candidates = book_of(rows)

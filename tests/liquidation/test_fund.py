@@ -5,11 +5,27 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from plimsoll.book import Book, SystemPool
+from plimsoll.book import Book, SystemPool, digest_book
 from plimsoll.core import InputError, parse_time
-from plimsoll.ledger import TradeReason, TransferReason, apply, conservation_residual
-from plimsoll.liquidation import Policy, fund_value, load_policy, settle_fund
-from tests.book.builders import T0, Desk, balances_of, fold, market_of, positions_of, table_of
+from plimsoll.ledger import (
+    EventBatch,
+    TradeReason,
+    Trades,
+    TransferReason,
+    apply,
+    conservation_residual,
+)
+from plimsoll.liquidation import Policy, fund_value, load_policy, settle_fund, settle_round
+from tests.book.builders import (
+    T0,
+    Desk,
+    balances_of,
+    events,
+    fold,
+    market_of,
+    positions_of,
+    table_of,
+)
 from tests.engine.world import DESK, RULES, TABLE, house_book, prices_of, scene_at
 
 BTC, ETH, INVERSE = "BTC/USDT:USDT", "ETH/USDT:USDT", "BTC/USD:BTC"
@@ -148,3 +164,46 @@ def test_the_policy_is_read_from_its_table() -> None:
 def test_before_the_first_table_there_is_no_policy() -> None:
     with pytest.raises(InputError, match="house: no parameters are in force at 2016"):
         load_policy(TABLE, parse_time("2016-12-31", ""))
+
+
+# What customers have with the market and with each other, then a round's trades: pool, symbol,
+# quantity, price, counterparty. Pools 5, 6 and 7 are a, b and c.
+MARKET = int(SystemPool.MARKET)
+OPENED = [(5, BTC, "1", "9000", MARKET), (6, BTC, "2", "9500", 7)]
+ROUNDS = [
+    ("the market keeps a side", [(5, BTC, "-0.4", "9990", MARKET), (6, BTC, "-2", "9900", FUND)]),
+    # Nothing is left of the market's between the round and the fund's sale.
+    ("the market is flat between", [(5, BTC, "-1", "9990", MARKET), (6, BTC, "-2", "9900", FUND)]),
+    (
+        "the market is flat in the end",
+        [(5, BTC, "1", "9990", MARKET), (6, BTC, "-2", "9900", FUND)],
+    ),
+    ("the market is asked by the fund alone", [(6, BTC, "-2", "9900", FUND)]),
+    ("the fund is left short", [(5, BTC, "-1", "9990", MARKET), (6, BTC, "-2", "15000", FUND)]),
+    ("nothing to settle", [(5, BTC, "-1", "9990", MARKET)]),
+]
+
+
+@pytest.mark.parametrize(("name", "rows"), ROUNDS, ids=[name for name, _ in ROUNDS])
+def test_a_round_and_its_settlement_are_one_batch(name: str, rows: list[tuple]) -> None:
+    """The book that is handed on is, to the unit, what the batch that is journaled leads to."""
+    book = fold(
+        house_book("a", "b", "c"),
+        transfers=[DESK.deposit(pool, "USDT", "50000") for pool in (5, 6, 7)],
+        trades=[DESK.trade(*row[:4], other=row[4]) for row in OPENED],
+    )
+    batch = EventBatch(
+        book.time_ns, trades=events(Trades, [DESK.trade(*r[:4], other=r[4]) for r in rows])
+    )
+    prices = prices_of(10_000, 500)
+    marks = {symbol: price for symbol, price in prices.items() if "/" in symbol}
+    index = {asset: price for asset, price in prices.items() if asset not in marks}
+    scene = scene_at(book, market_of(TABLE, marks, index))
+    joined, end = settle_round(book, scene, RULES.fund_policy, batch)
+    alone = apply(book, joined)
+    assert digest_book(end) == digest_book(alone)
+    assert end.sequence == book.sequence + 1
+    assert set(conservation_residual(end)) == {0}
+    assert positions_of(end, FUND) == {}
+    assert all(amount >= 0 for amount in balances_of(end, FUND).values())
+    assert (TransferReason.BAD_DEBT in joined.transfers.reason) == ("short" in name)

@@ -7,7 +7,7 @@ from fractions import Fraction
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plimsoll.core import InputError, parse_time
@@ -292,6 +292,7 @@ def test_a_deposit_index_falls_by_the_loss(loss: int, deposits: int, index: int)
 PAYERS = st.lists(st.integers(-(2**40), 2**40), min_size=1, max_size=9)
 
 
+@settings(deadline=None)
 @given(AMOUNT, PAYERS, st.randoms(use_true_random=False))
 def test_keys_share_a_loss_exactly(loss: int, column, random) -> None:
     account = np.arange(len(column)) * 2

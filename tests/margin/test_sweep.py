@@ -8,11 +8,21 @@ import numpy as np
 import pytest
 
 from benchmarks.futures_book import FuturesBook, open_futures
-from plimsoll.book import Book, ModelChoice, Orders, PoolKind, Rows, SystemPool
+from plimsoll.book import Book, ModelChoice, Orders, PoolKind, Rows, SystemPool, take_pools
 from plimsoll.core import offsets_from_counts, stream
-from plimsoll.margin import MODELS, Assessment, Model, ModelSet, assess, find_model, load_models
+from plimsoll.margin import (
+    MODELS,
+    Assessment,
+    Model,
+    ModelSet,
+    Plan,
+    assess,
+    find_model,
+    lay_out,
+    load_models,
+)
 from plimsoll.margin.sweep import TieredSheet, prepare_tiered, sweep_tiered
-from plimsoll.margin.sweep.columns import CHUNK, LISTED
+from plimsoll.margin.sweep.columns import ALONE, CHUNK, LISTED
 from plimsoll.margin.sweep.tiered import tiered_room
 from plimsoll.market import Market
 from tests.book.builders import STANDARD, T0, fold
@@ -90,8 +100,34 @@ def test_two_models_share_a_book() -> None:
     judge(mixed, drawn.market, load_models(TABLE, mixed.models, T0))
 
 
+def test_only_a_model_without_a_sweep_gets_a_layout() -> None:
+    drawn = random_book(14, accounts=40, sound=True)
+    swept = load_models(TABLE, (STANDARD,), T0)
+    bare, begun = apart(swept), Plan.begin(drawn.book)
+    assert begun.serves(swept)
+    assert not begun.serves(bare)
+    assert lay_out(drawn.book, begun, swept) == begun
+    laid = lay_out(drawn.book, begun, bare)
+    assert laid.serves(bare)
+    alone = assess(drawn.book, drawn.market, bare)
+    for plan in (begun, laid, None):
+        for models in (swept, bare):
+            assert_same(assess(drawn.book, drawn.market, models, plan), alone)
+    mixed = replace(
+        drawn.book,
+        models=(STANDARD, STANDARD),
+        account_model=(np.arange(len(drawn.book.account_ids)) % 2).astype(np.int32),
+    )
+    both = ModelSet((*swept.models, *bare.models))
+    plan = lay_out(mixed, None, both)
+    assert [layout is None for layout in plan.layouts] == [True, False]
+    assert_same(assess(mixed, drawn.market, both, plan), alone)
+
+
 def test_the_number_of_threads_changes_no_bit() -> None:
     drawn = exam_book(find_model("plimsoll.standard", ""), 9000)
+    pools = np.resize(np.arange(drawn.book.pool_count), ALONE + 5000)
+    drawn = replace(drawn, book=take_pools(drawn.book, pools))
     models, most = models_of(SWEPT[0]), nb.get_num_threads()
     try:
         found = []

@@ -23,7 +23,7 @@ from plimsoll.market import Market
 
 SYSTEM = len(SystemPool)
 REFUSED = "the batch was not applied"
-REDUCE_ONLY = (PoolState.RESTRICTED, PoolState.RESTRICTED_FALLING)
+REDUCE_ONLY = (int(PoolState.RESTRICTED), int(PoolState.RESTRICTED_FALLING))
 """States in which a pool's positions may shrink and not grow."""
 
 

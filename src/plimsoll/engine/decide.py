@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from plimsoll.book import Book, PoolKind, PoolState, take_pools
-from plimsoll.core import Floats, Int64s, Status
+from plimsoll.core import Floats, Int64s, Status, distinct
 from plimsoll.engine.rules import Rules
 from plimsoll.ledger import EventBatch, StateChanges, apply
 from plimsoll.liquidation import (
@@ -85,8 +85,8 @@ def decide(
             scene = scene.later(
                 settlement, np.zeros_like(scene.fund_paid), window_seconds(rules.policies)
             )
-    touched = np.unique(np.concatenate([in_question[:0], *(item.touched for item in rounds)]))
-    touched = np.setdiff1d(touched, in_question)
+    touched = distinct(np.concatenate([in_question[:0], *(item.touched for item in rounds)]))
+    touched = np.setdiff1d(touched, in_question, assume_unique=True)
     return Decided(book, tuple(batches), called, in_question, touched, tuple(rounds), scene.pace)
 
 
@@ -149,7 +149,7 @@ def _liquidate(
         waits = current.status >= Status.LIQUIDATABLE
         pools = pools[waits | (book.pool_state[pools] == PoolState.LIQUIDATING)]
         # Those who were closed against others, or took them over, may fail by that.
-        pools = np.union1d(pools, item.touched)
+        pools = distinct(np.concatenate([pools, item.touched]))
     return book, scene, rounds
 
 

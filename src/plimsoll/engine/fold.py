@@ -12,7 +12,7 @@ from plimsoll.engine.rules import Rules, load_rules
 from plimsoll.engine.state import EngineState
 from plimsoll.engine.step import open_state
 from plimsoll.ledger import EventBatch, Record, apply, decode_batch
-from plimsoll.margin import lay_out
+from plimsoll.margin import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def fold(
         else:
             problem = f"unknown kind '{record.kind}'"
             raise JournalError(name_of(place, record), problem, "use the release that wrote it")
-    folded = replace(state, book=book, board=board, plan=lay_out(book), pace=pace, gates=gates)
+    folded = replace(state, book=book, board=board, plan=Plan.begin(book), pace=pace, gates=gates)
     return Folded(header, folded, last, events, last.kind == "close")
 
 

@@ -17,6 +17,7 @@ from plimsoll.engine.rules import Rules, rules_at
 from plimsoll.engine.state import EngineState, Inputs, Outcome
 from plimsoll.ledger import apply
 from plimsoll.liquidation import Pace, Plan, fund_value
+from plimsoll.margin import Plan as Layouts
 from plimsoll.margin import assess, lay_out, patch_assessment
 from plimsoll.market import PriceBoard
 
@@ -25,7 +26,7 @@ def open_state(book: Book, sources: tuple[str, ...]) -> EngineState:
     """The state of an engine that has a book and has not seen a price."""
     board = PriceBoard.empty(book.instruments, sources)
     pace, gates = Pace.idle(len(book.instruments)), GateState.of(book)
-    return EngineState(book, board, lay_out(book), pace, gates)
+    return EngineState(book, board, Layouts.begin(book), pace, gates)
 
 
 def step(state: EngineState, rules: Rules, inputs: Inputs) -> tuple[EngineState, Outcome]:
@@ -41,7 +42,8 @@ def step(state: EngineState, rules: Rules, inputs: Inputs) -> tuple[EngineState,
         admit(book, market, inputs.events, rules, gates)
         gates = gates.after(book, inputs.events, rules.gates, decided=False)
         book = apply(book, inputs.events)
-        layout = lay_out(book, layout)
+    if inputs.events.event_count or not layout.serves(rules.models):
+        layout = lay_out(book, layout, rules.models)
     phases = change_phases(book, board, market, gates, rules.gates, rules.sanity)
     if phases.event_count:
         gates = gates.after(book, phases, rules.gates, decided=True)
@@ -50,7 +52,7 @@ def step(state: EngineState, rules: Rules, inputs: Inputs) -> tuple[EngineState,
     decided = decide(book, found, market, rules, state.pace, state.board.last_mark())
     book, rounds = decided.book, decided.rounds
     if decided.batches:
-        layout = lay_out(book, layout)
+        layout = lay_out(book, layout, rules.models)
     if rounds:
         # Nothing else has changed: the other side of every event is the system's, unmargined.
         changed = np.concatenate([decided.in_question, decided.touched])

@@ -26,9 +26,10 @@ from plimsoll.instruments.exact import (
     SETTLE,
     TOP,
 )
+from plimsoll.ledger.sort import sort_keys
 from plimsoll.ledger.wide import TOO_LARGE, multiply_divide, multiply_high
 
-LEG_WORK, PAID_WORK = 19, 14
+LEG_WORK, PAID_WORK = 12, 9
 """Rows of what ``post`` works in."""
 SOUND, TRADES, TRADE_QUANTITY, BALANCES, QUANTITIES, COSTS = range(6)
 """Whether all fits, or where it does not."""
@@ -40,9 +41,6 @@ _MAX_WIDE = np.uint64(UNITS_MAX)
 _ZERO = np.uint64(0)
 _SYSTEM_POOLS = len(SystemPool)
 _FEES = int(SystemPool.FEES)
-_FEW = 24
-_DIGIT = 11
-"""Bits of a digit in sorting; fewer keys than ``_FEW`` are quicker to insert one by one."""
 
 
 class Held(NamedTuple):
@@ -168,14 +166,13 @@ def _is_too_large(amount: int) -> bool:
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
-def _post_leg(changes: PositionChanges, slot: int, change: int, value: int) -> Any:
-    """One leg on a customer's position; what it realised, and whether all of it fits.
+def _post_leg(held: int, paid: int, change: int, value: int) -> Any:
+    """One leg on a customer's position: quantity and cost, what it realised, whether all fits.
 
     A leg that adds to a position adds its value to the cost. One that reduces it realises the
     difference between its value and the part of the cost that it closes; one that flips it
     closes all and opens the rest.
     """
-    held, paid = changes.quantity[slot], changes.cost[slot]
     paid_part = value_part = 0
     if held != 0 and (held > 0) != (change > 0):
         closed = min(abs(held), abs(change))
@@ -184,95 +181,63 @@ def _post_leg(changes: PositionChanges, slot: int, change: int, value: int) -> A
         value_part = _portion(value, closed, abs(change))
     realised = _sum(-value_part, -paid_part)
     quantity, cost = _sum(held, change), _sum(paid - paid_part, value - value_part)
-    changes.quantity[slot], changes.cost[slot] = quantity, cost
+    found = SOUND
     if _is_too_large(realised):
-        return realised, TRADES
-    if _is_too_large(quantity):
-        return realised, TRADE_QUANTITY
-    return realised, TRADES if _is_too_large(cost) else SOUND
+        found = TRADES
+    elif _is_too_large(quantity):
+        found = TRADE_QUANTITY
+    elif _is_too_large(cost):
+        found = TRADES
+    return quantity, cost, realised, found
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
-def _sort_by_digits(keys: Int64s, order: Int64s) -> None:
-    """Stable, from the last digit to the first of those that any key has."""
-    largest, shift, digits = keys.max(), 0, 1 << _DIGIT
-    sorted_, before = np.empty(keys.size, dtype=np.int64), np.zeros(digits + 1, dtype=np.int64)
-    for k in range(keys.size):
-        order[k] = k
-    while largest >> shift > 0:
-        before[:] = 0
-        for k in range(keys.size):
-            before[((keys[k] >> shift) & (digits - 1)) + 1] += 1
-        for digit in range(digits):
-            before[digit + 1] += before[digit]
-        for k in range(keys.size):
-            item = order[k]
-            digit = (keys[item] >> shift) & (digits - 1)
-            sorted_[before[digit]] = item
-            before[digit] += 1
-        order[:] = sorted_
-        shift += _DIGIT
+def _add(total: int, turns: int, amount: int) -> Any:
+    """A total that may pass the end of 64 bits, and its turns around it, after an amount."""
+    added = _sum(total, amount)
+    if amount > 0 and added < total:
+        turns += 1
+    elif amount < 0 and added > total:
+        turns -= 1
+    return added, turns
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
-def _sort(keys: Int64s, order: Int64s) -> None:
-    """The stable order that sorts the keys, which are not negative."""
-    if keys.size > _FEW:
-        _sort_by_digits(keys, order)
-        return
-    for k in range(keys.size):
-        place = k
-        while place > 0 and keys[order[place - 1]] > keys[k]:
-            order[place] = order[place - 1]
-            place -= 1
-        order[place] = k
+def _pay(payments: Int64s, count: int, key: int, amount: int) -> int:
+    """List a payment as [key, amount], unless it is of nothing; how many there are.
 
-
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _group(keys: Int64s, order: Int64s, slot: Int64s, first: Int64s) -> int:
-    """Number the distinct keys in order: ``slot`` of each item, ``first`` item of each number."""
-    _sort(keys, order)
-    count, last = 0, 0
-    for k in range(order.size):
-        item = order[k]
-        if count == 0 or keys[item] != last:
-            first[count] = item
-            last = keys[item]
-            count += 1
-        slot[item] = count - 1
-    return count
-
-
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _add(totals: Int64s, turns: Int64s, slot: int, amount: int) -> None:
-    """Add to a total that may pass the end of 64 bits; its turns around it are counted."""
-    old = totals[slot]
-    total = _sum(old, amount)
-    totals[slot] = total
-    if amount > 0 and total < old:
-        turns[slot] += 1
-    elif amount < 0 and total > old:
-        turns[slot] -= 1
+    One to the same balance as the last is added to it, where 64 bits hold both.
+    """
+    if amount == 0:
+        return count
+    if count > 0 and payments[0, count - 1] == key:
+        total = _sum(payments[1, count - 1], amount)
+        if (total > payments[1, count - 1]) == (amount > 0):
+            payments[1, count - 1] = total
+            return count
+    payments[0, count], payments[1, count] = key, amount
+    return count + 1
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
 def _list_legs(units: Int64s, trades: TradeColumns, legs: Int64s) -> int:
-    """Both sides of every trade but spot, [pool, instrument, quantity, cost]; how many.
+    """Both sides of every trade but spot, [key, quantity, cost]; how many.
 
-    Both of a trade before those of the next: who meets whom must not alter the order.
+    Both of a trade before those of the next: who meets whom must not alter the order. A key is
+    pool * instruments + instrument.
     """
-    count = 0
+    count, instruments = 0, units.shape[0]
     for k in range(trades.pool.size):
         i = trades.instrument[k]
         payment = units[i, PAYMENT]
         if payment != EXCHANGE:
             # What is paid at once leaves no cost; futures keep their value as cost.
             cost = trades.value[k] if payment == COST else 0
-            pools, sign = (trades.pool[k], trades.counterparty[k]), 1
-            for pool in pools:
-                legs[0, count], legs[1, count] = pool, i
-                legs[2, count], legs[3, count] = sign * trades.quantity[k], sign * cost
-                sign, count = -1, count + 1
+            legs[0, count] = trades.pool[k] * instruments + i
+            legs[1, count], legs[2, count] = trades.quantity[k], cost
+            legs[0, count + 1] = trades.counterparty[k] * instruments + i
+            legs[1, count + 1], legs[2, count + 1] = -trades.quantity[k], -cost
+            count += 2
     return count
 
 
@@ -285,144 +250,153 @@ def _locate(begin: Int64s, end: Int64s, ids: Any, pool: int, wanted: int) -> Any
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
-def _touch_positions(held: Held, legs: Int64s, first: Int64s, part: Int64s) -> PositionChanges:
-    """The positions of some legs as they stand; ``part`` is [8, positions] and of zeros."""
-    changes = PositionChanges(
-        part[0], part[1], part[2], part[3], part[4], part[5], part[6], part[7]
-    )
-    for slot in range(first.size):
-        pool, i = legs[0, first[slot]], legs[1, first[slot]]
-        row = _locate(held.begin, held.end, held.instrument, pool, i)
-        changes.pool[slot], changes.instrument[slot], changes.row[slot] = pool, i, row
-        if row >= 0:
-            changes.old_quantity[slot] = changes.quantity[slot] = held.quantity[row]
-            changes.old_cost[slot] = changes.cost[slot] = held.cost[row]
-    return changes
+def _post_system(quantity: int, cost: int, legs: Int64s, order: Int64s) -> Any:
+    """Some legs on a position of the system: quantity, cost, what is realised, whether all fits.
+
+    The system's pools only accumulate, since they meet everybody, and realise when they are flat.
+    """
+    turns = cost_turns = 0
+    for k in range(order.size):
+        quantity, turns = _add(quantity, turns, legs[1, order[k]])
+        cost, cost_turns = _add(cost, cost_turns, legs[2, order[k]])
+    found = SOUND
+    if turns != 0:
+        found = TRADE_QUANTITY
+    elif cost_turns != 0:
+        found = TRADES
+    if quantity == 0:
+        return quantity, 0, -cost, found
+    return quantity, cost, 0, found
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
 def _post_legs(
-    legs: Int64s, slot: Int64s, changes: PositionChanges, turns: Int64s, realised: Int64s
-) -> Any:
-    """Post legs in order; what each realised, in settle units (profit > 0).
+    held: Held, units: Int64s, assets: int, legs: Int64s, order: Int64s,
+    changes: PositionChanges, payments: Int64s,
+) -> Any:  # fmt: skip
+    """Post legs that are sorted by key, those of one position in the order of the batch.
 
-    The system's pools only accumulate, since they meet everybody, and realise when they are
-    flat, with their first leg. ``turns`` is [2, positions] and of zeros.
+    Returns how many positions they change, how many payments list what they realise (profit > 0),
+    and whether all fits: what the batch's first leg that does not says.
     """
-    for k in range(slot.size):
-        if legs[0, k] < _SYSTEM_POOLS:
-            _add(changes.quantity, turns[0], slot[k], legs[2, k])
-            _add(changes.cost, turns[1], slot[k], legs[3, k])
+    instruments, total = units.shape[0], order.size
+    count = paid = first = 0
+    failed, found, system_found = total, SOUND, SOUND
+    while first < total:
+        key, last = legs[0, first], first + 1
+        while last < total and legs[0, last] == key:
+            last += 1
+        pool = key // instruments
+        i = key - pool * instruments
+        row = _locate(held.begin, held.end, held.instrument, pool, i)
+        quantity = cost = 0
+        if row >= 0:
+            quantity, cost = held.quantity[row], held.cost[row]
+        changes.pool[count], changes.instrument[count], changes.row[count] = pool, i, row
+        changes.old_quantity[count], changes.old_cost[count] = quantity, cost
+        payee = pool * assets + units[i, SETTLE]
+        if pool < _SYSTEM_POOLS:
+            quantity, cost, realised, problem = _post_system(
+                quantity, cost, legs, order[first:last]
+            )
+            paid = _pay(payments, paid, payee, realised)
+            system_found = system_found if system_found != SOUND else problem
         else:
-            realised[k], found = _post_leg(changes, slot[k], legs[2, k], legs[3, k])
-            if found != SOUND:
-                return found
-    for k in range(changes.pool.size):
-        if turns[0, k] != 0:
-            return TRADE_QUANTITY
-        if turns[1, k] != 0:
-            return TRADES
-    for k in range(slot.size):
-        at = slot[k]
-        if legs[0, k] < _SYSTEM_POOLS and changes.quantity[at] == 0:
-            realised[k] = -changes.cost[at]
-            changes.cost[at] = 0
-    for k in range(changes.pool.size):
-        changes.is_kept[k] = changes.quantity[k] != 0 or changes.cost[k] != 0
-    return SOUND
-
-
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _pay(payments: Int64s, count: int, pool: int, asset: int, amount: int) -> int:
-    """List a payment, unless it is of nothing; how many there are."""
-    if amount == 0:
-        return count
-    payments[0, count], payments[1, count], payments[2, count] = pool, asset, amount
-    return count + 1
+            for k in range(first, last):
+                leg = order[k]
+                quantity, cost, realised, problem = _post_leg(
+                    quantity, cost, legs[1, leg], legs[2, leg]
+                )
+                if problem != SOUND:
+                    if leg < failed:
+                        failed, found = leg, problem
+                    break
+                paid = _pay(payments, paid, payee, realised)
+        changes.quantity[count], changes.cost[count] = quantity, cost
+        changes.is_kept[count] = quantity != 0 or cost != 0
+        count, first = count + 1, last
+    return count, paid, found if found != SOUND else system_found
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
 def _list_payments(
-    units: Int64s, trades: TradeColumns, transfers: TransferColumns, payments: Int64s, count: int
-) -> Any:
-    """What trades pay at once, fees and transfers as [pool, asset, amount]; whether all fits."""
+    units: Int64s, assets: int, trades: TradeColumns, transfers: TransferColumns,
+    payments: Int64s, count: int,
+) -> Any:  # fmt: skip
+    """List what trades pay at once, fees and transfers; how many there are, whether all fits."""
     for k in range(trades.pool.size):
-        pool, other, i = trades.pool[k], trades.counterparty[k], trades.instrument[k]
+        i = trades.instrument[k]
+        pool, other = trades.pool[k] * assets, trades.counterparty[k] * assets
         settle = units[i, SETTLE]
         if units[i, PAYMENT] != COST:
-            count = _pay(payments, count, pool, settle, -trades.value[k])
-            count = _pay(payments, count, other, settle, trades.value[k])
+            count = _pay(payments, count, pool + settle, -trades.value[k])
+            count = _pay(payments, count, other + settle, trades.value[k])
         if units[i, PAYMENT] == EXCHANGE:
-            size, coins = trades.quantity[k], units[i, COINS]
+            size, coins, base = trades.quantity[k], units[i, COINS], units[i, BASE]
             if coins <= 0 or abs(size) > _MAX // coins:
                 return count, TRADE_QUANTITY
-            count = _pay(payments, count, pool, units[i, BASE], size * coins)
-            count = _pay(payments, count, other, units[i, BASE], -size * coins)
-        count = _pay(payments, count, pool, settle, -trades.fee[k])
-        count = _pay(payments, count, _FEES, settle, trades.fee[k])
+            count = _pay(payments, count, pool + base, size * coins)
+            count = _pay(payments, count, other + base, -size * coins)
+        count = _pay(payments, count, pool + settle, -trades.fee[k])
+        count = _pay(payments, count, _FEES * assets + settle, trades.fee[k])
     for k in range(transfers.source.size):
         asset, amount = transfers.asset[k], transfers.amount[k]
-        count = _pay(payments, count, transfers.source[k], asset, -amount)
-        count = _pay(payments, count, transfers.target[k], asset, amount)
+        count = _pay(payments, count, transfers.source[k] * assets + asset, -amount)
+        count = _pay(payments, count, transfers.target[k] * assets + asset, amount)
     return count, SOUND
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
-def _post_payments(owned: Owned, payments: Int64s, total: int, assets: int, work: Int64s) -> Any:
-    """Balances after so many payments, and whether they fit; ``work`` is of zeros."""
-    keys, order, slot = work[0, :total], work[1, :total], work[2, :total]
-    first, turns = work[3], work[4]
-    for k in range(total):
-        keys[k] = payments[0, k] * assets + payments[1, k]
-    count = _group(keys, order, slot, first)
-    part = work[5:, :count]
-    changes = BalanceChanges(part[0], part[1], part[2], part[3], part[4], part[5])
-    for k in range(count):
-        pool, asset = payments[0, first[k]], payments[1, first[k]]
+def _post_payments(
+    owned: Owned, payments: Int64s, order: Int64s, assets: int, changes: BalanceChanges
+) -> Any:
+    """Balances after payments that are sorted by key: how many change, and whether all fit."""
+    total, count, first, found = order.size, 0, 0, SOUND
+    while first < total:
+        key = payments[0, first]
+        pool = key // assets
+        asset = key - pool * assets
         row = _locate(owned.begin, owned.end, owned.asset, pool, asset)
-        changes.pool[k], changes.asset[k], changes.row[k] = pool, asset, row
-        if row >= 0:
-            changes.old_amount[k] = changes.amount[k] = owned.amount[row]
-    for k in range(total):
-        _add(changes.amount, turns, slot[k], payments[2, k])
-    found = SOUND
-    for k in range(count):
-        changes.is_kept[k] = changes.amount[k] != 0
-        if turns[k] != 0 or _is_too_large(changes.amount[k]):
+        amount, turns = owned.amount[row] if row >= 0 else 0, 0
+        changes.pool[count], changes.asset[count], changes.row[count] = pool, asset, row
+        changes.old_amount[count] = amount
+        while first < total and payments[0, first] == key:
+            amount, turns = _add(amount, turns, payments[1, order[first]])
+            first += 1
+        changes.amount[count], changes.is_kept[count] = amount, amount != 0
+        if turns != 0 or _is_too_large(amount):
             found = BALANCES
-    return changes, found
+        count += 1
+    return count, found
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
 def post(
-    held: Held,
-    owned: Owned,
-    units: Int64s,
-    assets: int,
-    trades: TradeColumns,
-    transfers: TransferColumns,
-    work: Int64s,
-    paid_work: Int64s,
-) -> Any:
+    held: Held, owned: Owned, units: Int64s, assets: int, trades: TradeColumns,
+    transfers: TransferColumns, work: Int64s, paid_work: Int64s,
+) -> Any:  # fmt: skip
     """What trades, then transfers, change: positions, balances, and whether all of it fits.
 
     The rows are read, not written. ``units`` are the ``exact_units`` of all instruments. What
-    comes back lies in ``work`` [LEG_WORK, legs] and ``paid_work`` [PAID_WORK, payments], which
-    come as zeros: a trade has up to 2 legs and 8 payments, a transfer has 2.
+    comes back lies in ``work`` [LEG_WORK, legs] and ``paid_work`` [PAID_WORK, payments], whatever
+    these held: a trade has up to 2 legs and 8 payments, a transfer has 2.
     """
-    total = _list_legs(units, trades, work[:4])
-    legs, keys, order, slot = work[:4, :total], work[4, :total], work[5, :total], work[6, :total]
-    for k in range(total):
-        keys[k] = legs[0, k] * units.shape[0] + legs[1, k]
-    count = _group(keys, order, slot, work[7])
-    positions = _touch_positions(held, legs, work[7, :count], work[8:16, :count])
-    realised = work[16, :total]
-    found = _post_legs(legs, slot, positions, work[17:19, :count], realised)
-    payments, paid = paid_work[:3], 0
-    for k in range(total):
-        paid = _pay(payments, paid, legs[0, k], units[legs[1, k], SETTLE], realised[k])
-    paid, all_paid = _list_payments(units, trades, transfers, payments, paid)
-    balances, owned_found = _post_payments(owned, payments, paid, assets, paid_work[3:])
+    total = _list_legs(units, trades, work[:3])
+    order = work[3, :total]
+    sort_keys(work[0, :total], order)
+    w = work[4:]
+    room = PositionChanges(w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7])
+    count, paid, found = _post_legs(held, units, assets, work[:3], order, room, paid_work[:2])
+    w = work[4:, :count]
+    positions = PositionChanges(w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7])
+    paid, all_paid = _list_payments(units, assets, trades, transfers, paid_work[:2], paid)
+    order = paid_work[2, :paid]
+    sort_keys(paid_work[0, :paid], order)
+    w = paid_work[3:]
+    paid_room = BalanceChanges(w[0], w[1], w[2], w[3], w[4], w[5])
+    owned_count, owned_found = _post_payments(owned, paid_work[:2], order, assets, paid_room)
+    w = paid_work[3:, :owned_count]
+    balances = BalanceChanges(w[0], w[1], w[2], w[3], w[4], w[5])
     found = found if found != SOUND else all_paid
     found = found if found != SOUND else owned_found
     for k in range(count):

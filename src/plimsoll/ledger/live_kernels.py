@@ -115,7 +115,6 @@ def _post_one(addresses: Int64s, event: Int64s, is_trade: bool) -> int:
     t, m = traded.reshape(6, traded.size // 6), moved.reshape(4, moved.size // 4)
     legs, payments = (2, 8) if is_trade else (0, 2)
     work = event[6:]
-    work[:] = 0
     paid = LEG_WORK * legs
     positions, balances, found = post(
         Held(held.begin, held.end, instrument, quantity, cost),

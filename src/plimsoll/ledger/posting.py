@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from plimsoll.book import Rows
-from plimsoll.core import Int32s, Int64s, LedgerError
+from plimsoll.core import Int64s, LedgerError
 from plimsoll.instruments import InstrumentTable
 from plimsoll.ledger.events import EventBatch
 from plimsoll.ledger.kernels import (
@@ -27,7 +27,7 @@ from plimsoll.ledger.kernels import (
     post,
     tally,
 )
-from plimsoll.ledger.values import trade_values
+from plimsoll.ledger.values import plain_int64s, trade_values
 
 _PLACES = (
     (TRADES, "trades"),
@@ -54,8 +54,8 @@ def post_batch(rows: Rows, table: InstrumentTable, batch: EventBatch) -> Posted:
     assets, events, moved = len(table.assets.names), batch.trades.pool, batch.transfers.source
     positions, balances, found = post(
         Held(*rows[1:6]), Owned(*rows[6:10]), table.exact, assets, *_columns_of(table, batch),
-        np.zeros((LEG_WORK, 2 * events.size), dtype=np.int64),
-        np.zeros((PAID_WORK, 8 * events.size + 2 * moved.size), dtype=np.int64),
+        np.empty((LEG_WORK, 2 * events.size), dtype=np.int64),
+        np.empty((PAID_WORK, 8 * events.size + 2 * moved.size), dtype=np.int64),
     )  # fmt: skip
     if found != SOUND:
         place = dict(_PLACES)[found]
@@ -88,21 +88,20 @@ def _columns_of(table: InstrumentTable, batch: EventBatch) -> tuple[TradeColumns
     trades, moved = batch.trades, batch.transfers
     value = trade_values(table, trades.instrument, trades.quantity, trades.price)
     traded = TradeColumns(
-        _int64s(trades.pool),
-        _int64s(trades.counterparty),
-        _int64s(trades.instrument),
-        _int64s(trades.quantity),
-        _int64s(trades.fee),
+        plain_int64s(trades.pool),
+        plain_int64s(trades.counterparty),
+        plain_int64s(trades.instrument),
+        plain_int64s(trades.quantity),
+        plain_int64s(trades.fee),
         value,
     )
     transferred = TransferColumns(
-        _int64s(moved.source), _int64s(moved.target), _int64s(moved.asset), _int64s(moved.amount)
+        plain_int64s(moved.source),
+        plain_int64s(moved.target),
+        plain_int64s(moved.asset),
+        plain_int64s(moved.amount),
     )
     return traded, transferred
-
-
-def _int64s(column: Int32s | Int64s) -> Int64s:
-    return column.astype(np.int64)
 
 
 def _residual(table: InstrumentTable, at: int, sums: Int64s) -> LedgerError:

@@ -123,7 +123,7 @@ def write_trade(
         units, (sums - units.shape[0]) >> 1,
         TradeColumns(one[0], one[1], one[2], one[3], one[4], one[5]),
         TransferColumns(none, none, none, none),
-        np.zeros((LEG_WORK, 2), dtype=np.int64), np.zeros((PAID_WORK, 8), dtype=np.int64),
+        np.empty((LEG_WORK, 2), dtype=np.int64), np.empty((PAID_WORK, 8), dtype=np.int64),
     )  # fmt: skip
     if found != SOUND:
         return REFUSED

@@ -24,14 +24,18 @@ def trade_values(
     -quantity * multiplier / price. Raises LedgerError where a value cannot be stored.
     """
     values = np.empty(quantity.size, dtype=np.int64)
-    # However the columns lie in memory, compiled code gets them in one way.
-    traded, size, limit = (c.astype(np.int64) for c in (instrument, quantity, price))
+    traded, size, limit = (plain_int64s(column) for column in (instrument, quantity, price))
     value_trades(table.exact, traded, size, limit, values)
     wide = np.flatnonzero(values == NOWHERE)
     if wide.size:
         exact = [_value(table, int(instrument[k]), int(quantity[k]), int(price[k])) for k in wide]
         values[wide] = to_int64(np.array(exact, dtype=object), "trades")
     return values
+
+
+def plain_int64s(column: Int32s | Int64s) -> Int64s:
+    """A column as compiled code wants it, however it lies in memory: a copy only where it must."""
+    return np.require(column, np.int64, ("C", "W"))
 
 
 def _value(table: InstrumentTable, i: int, quantity: int, price: int) -> int:

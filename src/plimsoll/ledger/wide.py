@@ -1,4 +1,4 @@
-"""Products of two 64-bit numbers over a third, half to even, without wider integers."""
+"""Products of two 64-bit numbers over a third, without wider integers."""
 
 from typing import Any
 
@@ -57,19 +57,27 @@ def _divide(high: Any, low: Any, divisor: Any) -> Any:
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
+def multiply_floor(a: Any, b: Any, divisor: Any) -> Any:
+    """a * b / divisor rounded down, and the remainder; all are uint64, the divisor at least 1.
+
+    ``TOO_LARGE`` and no remainder where the quotient does not fit.
+    """
+    high, low = multiply_high(a, b), a * b
+    if high == _ZERO:
+        quotient = low // divisor
+        return quotient, low - quotient * divisor
+    if high >= divisor:
+        return TOO_LARGE, _ZERO
+    return _divide(high, low, divisor)
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
 def multiply_divide(a: Any, b: Any, divisor: Any) -> Any:
     """a * b / divisor to the nearest, ties to even; all are uint64, the divisor at least 1.
 
     ``TOO_LARGE`` where the quotient does not fit.
     """
-    high, low = multiply_high(a, b), a * b
-    if high == _ZERO:
-        quotient = low // divisor
-        remainder = low - quotient * divisor
-    elif high >= divisor:
-        return TOO_LARGE
-    else:
-        quotient, remainder = _divide(high, low, divisor)
+    quotient, remainder = multiply_floor(a, b, divisor)
     other = divisor - remainder
     if quotient != TOO_LARGE and (
         remainder > other or (remainder == other and quotient & _ONE == _ONE)

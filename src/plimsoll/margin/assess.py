@@ -17,22 +17,46 @@ from plimsoll.market import Market
 class Plan:
     """Which pools each model margins, and their layouts; in the order of the models.
 
-    ``pools`` is None where one model margins the whole book. A plan serves a book whose rows
-    have not changed since; ``lay_out`` brings it up to date otherwise.
+    ``pools`` is None where one model margins the whole book. A layout is None until a model needs
+    it; one with a sweep never does. A plan serves a book whose rows have not changed since;
+    ``lay_out`` brings it up to date otherwise.
     """
 
     pools: tuple[Int64s | None, ...]
-    layouts: tuple[Layout, ...]
+    layouts: tuple[Layout | None, ...]
+
+    @classmethod
+    def begin(cls, book: Book) -> "Plan":
+        """The plan of a book before any layout is made."""
+        pools = pools_by_model(book)
+        return cls(pools, (None,) * len(pools))
+
+    def serves(self, models: ModelSet) -> bool:
+        """Whether there is a layout for every model that needs one."""
+        pairs = zip(self.layouts, models.models, strict=True)
+        return all(layout is not None or not _needs_layout(model) for layout, model in pairs)
 
 
-def lay_out(book: Book, before: Plan | None = None) -> Plan:
-    """The plan of a book; from the plan of an earlier state of it at a fraction of the cost."""
+def _needs_layout(resolved: ResolvedModel) -> bool:
+    return resolved.model.sweep is None
+
+
+def lay_out(book: Book, before: Plan | None = None, models: ModelSet | None = None) -> Plan:
+    """The plan of a book; from the plan of an earlier state of it at a fraction of the cost.
+
+    Of ``models``, where they are known, only those without a sweep get a layout.
+    """
+    plan = Plan.begin(book)
+    if models is not None and plan.serves(models):
+        return plan
     if len(book.models) == 1:
-        layout = lay_out_book(book) if before is None else refit_layout(before.layouts[0], book)
+        known = None if before is None else before.layouts[0]
+        layout = lay_out_book(book) if known is None else refit_layout(known, book)
         return Plan((None,), (layout,))
-    pools = pools_by_model(book)
-    parts = (book if part is None else take_pools(book, part) for part in pools)
-    return Plan(pools, tuple(lay_out_book(part) for part in parts))
+    parts = (book if part is None else take_pools(book, part) for part in plan.pools)
+    wanted = [True] * len(plan.pools) if models is None else map(_needs_layout, models.models)
+    pairs = zip(parts, wanted, strict=True)
+    return Plan(plan.pools, tuple(lay_out_book(part) if needs else None for part, needs in pairs))
 
 
 def pools_by_model(book: Book) -> tuple[Int64s | None, ...]:
@@ -67,8 +91,8 @@ def assess(book: Book, market: Market, models: ModelSet, plan: Plan | None = Non
             parts.append(sweep.run(book.rows, pools, resolved.sheet_at(market)))
             continue
         part = book if pools is None else take_pools(book, pools)
-        layout = plan.layouts[number] if plan is not None else lay_out_book(part)
-        parts.append(_assess_part(part, market, resolved, layout))
+        layout = plan.layouts[number] if plan is not None else None
+        parts.append(_assess_part(part, market, resolved, layout or lay_out_book(part)))
     if len(parts) == 1:
         return parts[0]
     return _merge(parts, [part for part in chosen if part is not None])

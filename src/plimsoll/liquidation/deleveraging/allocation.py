@@ -1,23 +1,34 @@
 """Who bears how much of an amount: in order, or by weight up to each one's capacity.
 
 Auto-deleveraging and socialised losses both choose whole h_i, 0 <= h_i <= c_i, whose sum reaches
-an amount. Everything here is an integer count of units, and products are unbounded, so sums are
-exact. Ties go by account id, so the order of the rows changes nobody's share.
+an amount. Everything here is an integer count of units, and sums are exact: compiled loops take
+products in 128 bits where the columns and their sums fit int64, Python's integers take the rest.
+Ties go by account id, so the order of the rows changes nobody's share.
 """
 
 from functools import cmp_to_key
-from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from plimsoll.core import InputError, Int64s
+from plimsoll.core import InputError, Int64s, sum_exact
 from plimsoll.core.exact import UNITS_MAX
+from plimsoll.liquidation.deleveraging.kernels import (
+    fill_full,
+    fill_rows,
+    scale,
+    share_level,
+)
 
 Integers: TypeAlias = NDArray[np.object_]
 """Python integers, without a bound."""
+Whole: TypeAlias = Int64s | Integers
+"""Integers of either kind."""
 
+INT64_MAX = 2**63 - 1
+TURNS = 8
+"""Passes over rows in any order, before they are put in order."""
 CLOSE_RATIO = 1e-14
 """Floats further apart than this, relatively, stand for fractions in the same order: each of them
 is within 2 units of the last place (4.5e-16) of its fraction."""
@@ -28,7 +39,21 @@ def integers(column: Int64s) -> Integers:
     return column.astype(object)
 
 
-def order_by_fraction(numerator: Integers, denominator: Integers, account: Int64s) -> Int64s:
+def scale_whole(amount: Int64s, top: Whole | int, bottom: Whole | int, bound: Int64s) -> Int64s:
+    """amount * top / bottom by row, rounded down and at most ``bound``.
+
+    All are at least 0, ``bottom`` above it.
+    """
+    over, under = (np.broadcast_to(np.asarray(term), amount.shape) for term in (top, bottom))
+    if over.dtype == np.int64 and under.dtype == np.int64:
+        out = np.empty_like(amount)
+        scale(amount, np.ascontiguousarray(over), np.ascontiguousarray(under), bound, out)
+        return out
+    wide = integers(amount) * integers(over) // integers(under)
+    return np.asarray(np.minimum(wide, integers(bound)), dtype=np.int64)
+
+
+def order_by_fraction(numerator: Whole, denominator: Whole, account: Int64s) -> Int64s:
     """Rows from the largest fraction to the smallest; equal ones by account id, smallest first.
 
     ``denominator`` >= 0, and 0 stands for an infinite fraction with the numerator's sign, which
@@ -44,18 +69,22 @@ def order_by_fraction(numerator: Integers, denominator: Integers, account: Int64
     place = near[order]
     with np.errstate(invalid="ignore"):
         gap = np.abs(place[1:] - place[:-1]) > CLOSE_RATIO * np.abs(place[:-1])
-    starts = np.concatenate([[0], np.flatnonzero(gap) + 1, [order.size]]).tolist()
-    top, bottom, ids = numerator.tolist(), denominator.tolist(), account.tolist()
+    starts = np.concatenate([[0], np.flatnonzero(gap) + 1, [order.size]])
+    for at in np.flatnonzero(np.diff(starts) > 1).tolist():
+        close = slice(starts[at], starts[at + 1])
+        rows = order[close]
+        order[close] = _order_exactly(numerator[rows], denominator[rows], account[rows], rows)
+    return order
+
+
+def _order_exactly(top: Whole, bottom: Whole, account: Int64s, rows: Int64s) -> Int64s:
+    tops, bottoms, ids = top.tolist(), bottom.tolist(), account.tolist()
 
     def compare(a: int, b: int) -> int:
-        difference: int = top[b] * bottom[a] - top[a] * bottom[b] or ids[a] - ids[b]
+        difference: int = tops[b] * bottoms[a] - tops[a] * bottoms[b] or ids[a] - ids[b]
         return difference
 
-    rows = order.tolist()
-    for start, end in pairwise(starts):
-        if end - start > 1:
-            rows[start:end] = sorted(rows[start:end], key=cmp_to_key(compare))
-    return np.array(rows, dtype=np.int64)
+    return rows[sorted(range(rows.size), key=cmp_to_key(compare))]
 
 
 def fill_in_order(capacity: Int64s, lot: Int64s, order: Int64s, amount: int) -> Int64s:
@@ -65,18 +94,19 @@ def fill_in_order(capacity: Int64s, lot: Int64s, order: Int64s, amount: int) -> 
     lot, and falls short of it only where the capacities do.
     """
     borne = np.zeros(capacity.size, dtype=np.int64)
-    left = amount
-    for row in order.tolist():
-        if left <= 0:
-            break
-        step = int(lot[row])
-        borne[row] = min(-(-left // step) * step, int(capacity[row]))
-        left -= int(borne[row])
+    left, first = amount, 0
+    while left > INT64_MAX and first < order.size:
+        # No row holds that much: it is filled.
+        borne[order[first]] = capacity[order[first]]
+        left -= int(capacity[order[first]])
+        first += 1
+    if left > 0 and first < order.size:
+        fill_rows(capacity, lot, order[first:], left, borne)
     return borne
 
 
 def share_by_weight(
-    weight: Integers, capacity: Int64s, lot: Int64s, account: Int64s, amount: int
+    weight: Whole, capacity: Int64s, lot: Int64s, account: Int64s, amount: int
 ) -> Int64s:
     """What each row bears, in proportion to ``weight`` >= 0, up to its capacity.
 
@@ -89,24 +119,23 @@ def share_by_weight(
     lot less.
     """
     check_columns(capacity, lot, account)
-    if min(weight.tolist(), default=0) < 0:
+    if weight.size and weight.min() < 0:
         raise InputError("allocation", "a weight is below 0", "leave losses out of the weights")
     borne = np.zeros(capacity.size, dtype=np.int64)
     for rows, weights in (
         (np.flatnonzero(weight > 0), weight),
-        (np.flatnonzero(weight == 0), integers(capacity)),
+        (np.flatnonzero(weight == 0), capacity),
     ):
-        left = amount - sum(borne.tolist())
+        left = amount - sum_exact(borne)
         part = rows[capacity[rows] > 0]
         if left > 0 and part.size:
             borne[part] = _fill_to_level(
-                weights[part].tolist(), capacity[part].tolist(), lot[part].tolist(),
-                account[part], left,
-            )  # fmt: skip
+                weights[part], capacity[part], lot[part], account[part], left
+            )
     return borne
 
 
-def split_by_weight(weight: Integers, account: Int64s, amount: int) -> Int64s:
+def split_by_weight(weight: Whole, account: Int64s, amount: int) -> Int64s:
     """``amount`` >= 0 in proportion to ``weight``, without caps; the sum is exact.
 
     Raises InputError where no weight is above 0 and the amount is.
@@ -128,14 +157,66 @@ def check_columns(capacity: Int64s, lot: Int64s, account: Int64s) -> None:
         raise InputError("capacity", "is below 0 or too large", "give 0 to who bears nothing")
     if np.any(lot < 1):
         raise InputError("lot", "is below 1 unit", "give 1 where any size will do")
+    check_distinct(account)
+
+
+def check_distinct(account: Int64s) -> None:
+    """Raises InputError where an id occurs twice; ids that rise are quickest."""
+    if np.all(account[1:] > account[:-1]):
+        return
     if np.unique(account).size != account.size:
         raise InputError("account", "an id occurs twice", "give one row per account")
 
 
 def _fill_to_level(
+    weight: Whole, capacity: Int64s, lot: Int64s, account: Int64s, amount: int
+) -> Int64s:
+    """Water-filling among rows with weight and capacity above 0."""
+    if weight.dtype == np.int64 and amount <= INT64_MAX and np.all(lot == 1):
+        units = weight.astype(np.int64, copy=False)
+        if sum_exact(units) <= INT64_MAX:
+            return _fill_units(units, capacity, account, amount)
+    shares = _fill_lots(weight.tolist(), capacity.tolist(), lot.tolist(), account, amount)
+    return np.array(shares, dtype=np.int64)
+
+
+def _fill_units(weight: Int64s, capacity: Int64s, account: Int64s, amount: int) -> Int64s:
+    """The same by units, in compiled loops."""
+    share, rows = capacity.copy(), np.arange(capacity.size, dtype=np.int64)
+    count, left, weights = rows.size, amount, sum_exact(weight)
+    for _ in range(TURNS):
+        before = count
+        count, left, weights = fill_full(weight, capacity, rows[:before], left, weights)
+        if count == before:
+            break
+    else:
+        # In their order, the most weight for its capacity first, one pass finds all that fill up.
+        active = rows[:count].copy()
+        order = order_by_fraction(weight[active], capacity[active], account[active])
+        rows = active[order]
+        count, left, weights = fill_full(weight, capacity, rows, left, weights)
+    rest = rows[:count]
+    if count:
+        remainder = np.empty(count, dtype=np.int64)
+        missing = share_level(weight, rest, left, weights, share, remainder)
+        share[rest[_largest(remainder, account[rest], missing)]] += 1
+    return share
+
+
+def _largest(value: Int64s, account: Int64s, count: int) -> Int64s:
+    """The places of so many of the largest values; equal ones by account id, smallest first."""
+    if count <= 0:
+        return np.zeros(0, dtype=np.int64)
+    last = np.partition(value, value.size - count)[value.size - count]
+    above, ties = np.flatnonzero(value > last), np.flatnonzero(value == last)
+    ties = ties[np.argsort(account[ties], kind="stable")]
+    return np.concatenate([above, ties[: count - above.size]])
+
+
+def _fill_lots(
     weight: list[int], capacity: list[int], lot: list[int], account: Int64s, amount: int
 ) -> list[int]:
-    """Water-filling among rows with weight and capacity above 0, in whole lots."""
+    """The same in whole lots, in Python's integers."""
     full_last = order_by_fraction(
         np.array(weight, dtype=object), np.array(capacity, dtype=object), account
     )

@@ -11,7 +11,13 @@ import numpy as np
 
 from plimsoll.core import InputError, Int64s, sum_exact
 from plimsoll.core.exact import UNITS_MAX
-from plimsoll.liquidation.deleveraging.allocation import Integers, integers
+from plimsoll.liquidation.deleveraging.allocation import (
+    Integers,
+    check_distinct,
+    integers,
+    scale_whole,
+)
+from plimsoll.liquidation.deleveraging.kernels import offset_sides
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +79,7 @@ def check_candidates(candidates: Candidates) -> None:
         # A difference of two values must still fit, and nothing may wrap around.
         if name != "account" and np.any((column >= UNITS_MAX) | (column <= -UNITS_MAX)):
             raise InputError(name, "is too large for the ledger", "use fewer decimals")
-    if np.unique(candidates.account).size != size:
-        raise InputError("account", "an id occurs twice", "give one row per account")
+    check_distinct(candidates.account)
     if np.any(candidates.quantity < 1):
         raise InputError("quantity", "is not above 0", "leave out who holds nothing")
     if np.any(candidates.hedged < 0) or np.any(candidates.hedged > candidates.quantity):
@@ -94,27 +99,29 @@ def contract_capacity(candidates: Candidates, budget: int, deficit: int) -> Int6
     """
     if deficit <= 0 or budget <= 0:
         return candidates.quantity.copy()
-    paid_for: Integers = integers(profit_capacity(candidates)) * budget // deficit
-    return np.asarray(np.minimum(paid_for, integers(candidates.quantity)), dtype=np.int64)
+    return scale_whole(profit_capacity(candidates), budget, deficit, candidates.quantity)
 
 
-def hedged_part(group: Int64s, delta: Int64s) -> Int64s:
+def hedged_part(group: Int64s, delta: Int64s, groups: int | None = None) -> Int64s:
     """How much of each position offsets others of its group, in its own units, >= 0.
 
-    ``group`` numbers account and underlying together; ``delta`` is signed, in one unit for all
-    rows of a group. The smaller of the two sides offsets as much of the larger one, shared over
-    the larger side's rows by size and rounded up.
+    ``group`` numbers account and underlying together, from 0 to ``groups`` - 1 where that is
+    given; ``delta`` is signed, in one unit for all rows of a group. The smaller of the two sides
+    offsets as much of the larger one, shared over the larger side's rows by size and rounded up.
     """
+    if groups is None:
+        names, group = np.unique(group, return_inverse=True)
+        groups = names.size
     hedged = np.zeros(delta.size, dtype=np.int64)
-    sides: dict[tuple[int, bool], int] = {}
-    rows = list(zip(group.tolist(), delta.tolist(), strict=True))
-    for key, size in rows:
-        sides[key, size > 0] = sides.get((key, size > 0), 0) + abs(size)
-    for row, (key, size) in enumerate(rows):
-        own, other = sides[key, size > 0], sides.get((key, size <= 0), 0)
-        if size:
-            hedged[row] = -(-abs(size) * min(own, other) // own)
-    return hedged
+    if np.abs(delta.astype(np.float64)).sum() < UNITS_MAX:
+        offset_sides(group, delta, np.zeros((groups, 2), dtype=np.int64), hedged)
+        return hedged
+    sides = np.zeros((groups, 2), dtype=object)
+    size, is_long = abs(integers(delta)), (delta > 0).astype(np.int64)
+    np.add.at(sides, (group, is_long), size)
+    own, other = sides[group, is_long], sides[group, 1 - is_long]
+    part = -(-size * np.minimum(own, other) // np.maximum(own, 1))
+    return np.asarray(part, dtype=np.int64)
 
 
 def measure_coverage(candidates: Candidates, deficit: int) -> Coverage:

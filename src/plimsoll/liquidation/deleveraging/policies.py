@@ -11,10 +11,10 @@ import numpy as np
 
 from plimsoll.core import InputError, Int64s, sum_exact
 from plimsoll.liquidation.deleveraging.allocation import (
-    Integers,
+    Whole,
     check_columns,
     fill_in_order,
-    integers,
+    scale_whole,
     share_by_weight,
     split_by_weight,
 )
@@ -113,7 +113,7 @@ def deleverage(
 
 def charge_closes(candidates: Candidates, closed: Int64s, deficit: int) -> Int64s:
     """What each close costs its account, settle units: the deficit by what is closed, exact."""
-    return split_by_weight(integers(closed), candidates.account, deficit)
+    return split_by_weight(closed, candidates.account, deficit)
 
 
 def _split_hedges(
@@ -122,21 +122,20 @@ def _split_hedges(
     """Capacity that goes first, in whole lots where a hedge follows, and that which goes last."""
     if policy.hedges == HedgeRule.OPEN:
         return capacity, np.zeros_like(capacity)
-    room, held = integers(capacity), integers(candidates.quantity)
-    first = room * (held - integers(candidates.hedged)) // held
-    step = integers(lot)
-    first = np.where(candidates.hedged > 0, first // step * step, room)
-    last = room - first
+    held, hedged = candidates.quantity, candidates.hedged
+    first = scale_whole(capacity, held - hedged, held, capacity)
+    first = np.where(hedged > 0, first // lot * lot, capacity)
+    last = capacity - first
     if policy.hedges == HedgeRule.LIMITED:
-        last = last * policy.hedge_share_millionths // MILLION // step * step
-    return first.astype(np.int64), last.astype(np.int64)
+        last = scale_whole(last, policy.hedge_share_millionths, MILLION, last) // lot * lot
+    return first, last
 
 
-def _weights(candidates: Candidates, policy: DeleveragingPolicy) -> Integers:
+def _weights(candidates: Candidates, policy: DeleveragingPolicy) -> Whole:
     if policy.key == AllocationKey.LEVERAGE:
         return leverage_weight(candidates)
     by_profit = policy.key == AllocationKey.PROFIT
-    return integers(profit_capacity(candidates) if by_profit else candidates.quantity)
+    return profit_capacity(candidates) if by_profit else candidates.quantity
 
 
 def _allocate(
@@ -145,7 +144,7 @@ def _allocate(
     lot: Int64s,
     budget: int,
     policy: DeleveragingPolicy,
-    weight: Integers,
+    weight: Whole,
 ) -> Int64s:
     if policy.key != AllocationKey.QUEUE:
         return share_by_weight(weight, capacity, lot, candidates.account, budget)

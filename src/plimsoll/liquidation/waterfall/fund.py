@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from plimsoll.book import Book, Rows, SystemPool
+from plimsoll.book import Book, Rows, SystemPool, take_pools
 from plimsoll.core import Int32s, Int64s
 from plimsoll.ledger import EventBatch, TradeReason, Trades, TransferReason, Transfers, apply
 from plimsoll.ledger.events import join_trades, join_transfers
@@ -48,7 +48,8 @@ def settle_fund(book: Book, scene: Scene, policy: Policy) -> EventBatch:
         policy.taker_fee_rate,
     )  # fmt: skip
     # What a close in part realises is known to the unit only where the ledger books it.
-    after = apply(book, EventBatch(market.as_of_ns, trades=trades)) if closed.size else book
+    system = take_pools(book, np.arange(len(SystemPool)))
+    after = apply(system, EventBatch(market.as_of_ns, trades=trades)) if closed.size else book
     left = fund_balances(after)
     return EventBatch(
         time_ns=market.as_of_ns,
@@ -69,7 +70,7 @@ def settle_round(
     after = apply(book, batch)
     settlement = settle_fund(after, scene, policy)
     joined = _joined(batch, settlement)
-    end = apply(book, joined) if settlement.event_count else after
+    end = _follow(book, after, batch, settlement)
     short = np.minimum(fund_balances(end), 0)
     # A debt in an asset without a price cannot be exchanged; nobody waits for it.
     owed = np.flatnonzero(short < 0).astype(np.int32)
@@ -82,8 +83,28 @@ def settle_round(
             reason=np.full(owed.size, TransferReason.BAD_DEBT, dtype=np.int8),
         )
         joined = replace(joined, transfers=join_transfers((joined.transfers, cover)))
-        end = apply(book, joined)
+        paid = apply(end, EventBatch(batch.time_ns, transfers=cover))
+        end = replace(paid, sequence=end.sequence)
     return joined, end
+
+
+def _follow(book: Book, after: Book, batch: EventBatch, settlement: EventBatch) -> Book:
+    """The book after ``batch``, then ``settlement``, as one batch of both would leave it.
+
+    Only a system's position tells one batch from two: it realises what it has gained where it is
+    flat at the end of one. The fund's are not flat between the two; the market's may be.
+    """
+    if not settlement.event_count:
+        return after
+    instrument, market = settlement.trades.instrument, int(SystemPool.MARKET)
+    is_between = np.zeros(len(book.instruments), dtype=np.bool_)
+    is_between[batch.trades.instrument[batch.trades.counterparty == market]] = True
+    rows = slice(after.positions.offsets[market], after.positions.offsets[market + 1])
+    is_between[after.positions.instrument[rows][after.positions.quantity[rows] != 0]] = False
+    if is_between[instrument].any():
+        return apply(book, _joined(batch, settlement))
+    second = replace(settlement, time_ns=batch.time_ns)
+    return replace(apply(after, second), sequence=after.sequence)
 
 
 def fund_holds(rows: Rows) -> bool:

@@ -7,11 +7,12 @@ goes to counterparties, or to all.
 
 from dataclasses import dataclass
 
+import numba as nb
 import numpy as np
 
-from plimsoll.core import Floats, Int64s, sum_by
+from plimsoll.core import Floats, Int32s, Int64s, sum_by
 from plimsoll.liquidation.closing import Holdings
-from plimsoll.liquidation.deleveraging.allocation import integers, order_by_fraction
+from plimsoll.liquidation.deleveraging.allocation import order_by_fraction
 from plimsoll.liquidation.waterfall.policy import Policy
 from plimsoll.liquidation.waterfall.scene import Scene
 from plimsoll.margin import Assessment
@@ -43,7 +44,7 @@ def rank_pools(found: Assessment, pools: Int64s) -> Int64s:
     owned = _whole(np.maximum(found.collateral_value, 0.0))
     # Nothing over nothing is a debt without positions: it goes first, like all without collateral.
     owed = np.where((owed == 0) & (owned == 0), 1, owed)
-    order = order_by_fraction(integers(owed), integers(owned), pools)
+    order = order_by_fraction(owed, owned, pools)
     place = np.empty(pools.size, dtype=np.int64)
     place[order] = np.arange(pools.size)
     return place
@@ -94,22 +95,35 @@ def _cover_in_order(
 ) -> Cover:
     """Row by row, pools by rank, instruments by number, each as far as there is room."""
     share = (loss <= 0).astype(np.float64)
-    paid, unpaid = np.zeros(room.size), owed.copy()
-    rows = np.flatnonzero(loss > 0)
-    debts = np.flatnonzero(owed > 0)
+    rows, debts = np.flatnonzero(loss > 0), np.flatnonzero(owed > 0)
     # Debts without a position come with the pool's place, behind no position of it.
     place = np.concatenate([rank[held.owner[rows]], rank[debts]])
-    what = np.concatenate([rows, -1 - debts])
-    for k in what[np.argsort(place, kind="stable")].tolist():
-        if k >= 0:
-            at = int(held.instrument[k])
-            amount = min(float(loss[k]), event, float(room[at]))
-            share[k] = amount / float(loss[k])
-            room[at] -= amount
-            paid[at] += amount
-            event -= amount
-        else:
-            amount = min(float(owed[-1 - k]), event)
-            unpaid[-1 - k] -= amount
-            event -= amount
+    order = np.argsort(place, kind="stable")
+    wanted = np.concatenate([loss[rows], owed[debts]])
+    market = np.concatenate([held.instrument[rows], np.full(debts.size, -1, dtype=np.int32)])
+    given, paid = np.empty(order.size), np.zeros(room.size)
+    _pay_in_order(wanted[order], market[order], room.copy(), event, paid, given)
+    amount = np.empty(order.size)
+    amount[order] = given
+    share[rows] = amount[: rows.size] / loss[rows]
+    unpaid = owed.copy()
+    unpaid[debts] -= amount[rows.size :]
     return Cover(share, paid, unpaid)
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def _pay_in_order(
+    wanted: Floats, market: Int32s, room: Floats, event: float, paid: Floats, given: Floats
+) -> None:
+    """What each gets of ``event`` and of its market's ``room``; a market of -1 has no bound.
+
+    Adds to ``paid`` by market, and uses ``room`` up.
+    """
+    for k in range(wanted.size):
+        amount = min(wanted[k], event)
+        if market[k] >= 0:
+            amount = min(amount, room[market[k]])
+            room[market[k]] -= amount
+            paid[market[k]] += amount
+        event -= amount
+        given[k] = amount

@@ -113,7 +113,7 @@ def _plan_pools(
             cancels=_cancel_orders(book, question.pools, policy),
             trades=join_trades((done.trades, taken.trades)),
             transfers=join_transfers((done.transfers, taken.transfers, repaid)),
-            states=_state_changes(begun, np.setdiff1d(again, begun), released),
+            states=_state_changes(begun, np.setdiff1d(again, begun, assume_unique=True), released),
         ),
         begun=begun,
         released=released,

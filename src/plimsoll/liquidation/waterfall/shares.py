@@ -7,7 +7,7 @@ from plimsoll.core import Floats, Int32s, Int64s, sum_by, sum_exact
 from plimsoll.core.exact import UNITS_MAX
 from plimsoll.instruments import value_coefficient
 from plimsoll.ledger import TransferReason, Transfers
-from plimsoll.liquidation.deleveraging.allocation import integers, share_by_weight
+from plimsoll.liquidation.deleveraging.allocation import share_by_weight
 from plimsoll.liquidation.waterfall.counterparties import Others
 from plimsoll.liquidation.waterfall.scene import Scene
 from plimsoll.liquidation.waterfall.stages import LossKey, SocialisedLoss
@@ -40,7 +40,7 @@ def share_loss(
         weight = owned
     room = np.where((weight > 0) & ~np.isin(others.pools, spared), room, 0)
     paid = share_by_weight(
-        integers(weight), room, np.ones_like(room), others.pools, min(loss, sum_exact(room))
+        weight, room, np.ones_like(room), others.pools, min(loss, sum_exact(room))
     )
     at = np.flatnonzero(paid > 0)
     return Transfers(
@@ -81,8 +81,6 @@ def _value_at_mark(book: Book, scene: Scene, others: Others) -> Floats:
     """Value of the others' positions at mark, units of their settle assets, with sign."""
     held, table = others.held, book.instruments
     i = held.instrument
-    per_unit = value_coefficient(
-        table.kind[i], table.payoff[i], table.multiplier[i], scene.market.mark[i]
-    )
+    per_unit = value_coefficient(table.kind, table.payoff, table.multiplier, scene.market.mark)[i]
     contracts = held.quantity * table.quantity_unit[i]
     return np.asarray(contracts * per_unit / table.assets.unit[table.settle[i]])

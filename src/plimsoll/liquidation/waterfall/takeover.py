@@ -94,12 +94,15 @@ def take_over(
     trades, sweep = _pass_on(book, lost, taker, price, given, matches)
     unpaid = _unpaid_usd(book, scene, lost, cover, (price, given), wanted, matches)
     shared = _share(book, scene, policy, others, unpaid, matches.pool)
-    payers = np.unique(np.concatenate([matches.pool, shared.source, taker])).astype(np.int64)
+    is_touched = np.zeros(book.pool_count, dtype=np.bool_)
+    for pools in (matches.pool, shared.source, taker):
+        is_touched[pools] = True
+    is_touched[: len(SystemPool)] = False
     matched = held.notional[matches.row] * matches.quantity
     return TakenOver(
         trades=trades,
         transfers=join_transfers((sweep, shared)),
-        touched=payers[payers >= len(SystemPool)],
+        touched=np.flatnonzero(is_touched),
         fund_paid=cover.paid,
         deleveraged=float(np.sum(matched / size[matches.row])),
         socialised=_usd(book, scene, shared),
@@ -198,6 +201,8 @@ def _share(
         return Transfers()
     # What is a unit short by rounding alone is no loss.
     loss = int(np.ceil(unpaid / unit_usd - 1e-3))
+    if loss <= 0:
+        return Transfers()
     shared = Transfers()
     if policy.socialised is not None:
         shared = share_loss(

@@ -55,7 +55,11 @@ NAMES = 2
 CHUNK = 512
 """Pools that go through all passes before the next ones begin, so that caches hold them."""
 BLOCK = 8 * CHUNK
-"""Pools a thread takes at a time; a book of no more needs no second thread."""
+"""Pools a thread takes at a time."""
+ALONE = 4 * BLOCK
+"""Pools that one thread sweeps alone: on a busy machine, to wake others and wait for them costs
+
+several times what they save of a millisecond or two."""
 LISTED = 1024
 """Slots that are listed at once, if no single pool has more."""
 

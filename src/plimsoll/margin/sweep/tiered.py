@@ -12,7 +12,7 @@ from plimsoll.margin.assessment import Assessment, Charge
 from plimsoll.margin.charges import MarginalTiers
 from plimsoll.margin.exposure import notional_coefficient, price_units
 from plimsoll.margin.sweep.columns import (
-    BLOCK,
+    ALONE,
     CHUNK,
     CONTRACT,
     FEES,
@@ -135,7 +135,7 @@ def sweep_tiered(
     figures, status = np.zeros((FIGURES, count)), np.empty(count, dtype=np.int8)
     if room is None:
         room = tiered_room(rows, sheet, count)
-    if count <= BLOCK:
+    if count <= ALONE:
         sweep_pools(0, count, 0, chosen, rows, sheet.contracts, sheet.rules, room, figures, status)
     else:
         sweep_blocks(chosen, rows, sheet.contracts, sheet.rules, room, figures, status)
@@ -145,7 +145,7 @@ def sweep_tiered(
 def tiered_room(rows: Rows, sheet: TieredSheet, count: int = 1) -> Room:
     """Working memory for sweeps of up to ``count`` pools of such rows, one at a time."""
     assets, instruments = sheet.rules.unit.size, sheet.contracts.code.size
-    threads = nb.get_num_threads() if count > BLOCK else 1
+    threads = nb.get_num_threads() if count > ALONE else 1
     has_orders = rows.order_instrument.size > 0
     return open_room(assets, instruments, has_orders, max(1, min(count, CHUNK)), threads)
 

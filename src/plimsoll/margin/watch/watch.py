@@ -188,7 +188,11 @@ class Watch:
 
     def status_of(self, pool: int) -> Status:
         """Status of one pool."""
-        return Status(int(self._statuses(np.array([pool]), self._rungs.rung[pool : pool + 1])[0]))
+        return Status(int(self.statuses(np.array([pool]))[0]))
+
+    def statuses(self, pools: Int64s) -> Int8s:
+        """Status of some pools."""
+        return self._statuses(pools, self._rungs.rung[pools])
 
     def reached(self, pools: Int64s) -> Int8s:
         """How many of its model's own levels each pool has reached; -1 for one that is UNKNOWN."""
