@@ -57,7 +57,6 @@ from plimsoll.market import SanityRules
 SEED = 1
 MARKETS = 162
 SANITY = SanityRules(jump_max=100.0)
-SLOW_REPEATS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +66,12 @@ class Case:
     name: str
     fund_usd: int
     falls: tuple[float, ...]
+    repeats_max: int
 
 
-CASES = (
-    Case("closed", 10**9, (0.03, 0.06, 0.12, 0.25, 0.5)),
-    Case("deleveraged", 1000, (0.06, 0.12, 0.25, 0.5)),
-)
+CLOSED = Case("closed", 10**9, (0.03, 0.06, 0.12, 0.25, 0.5), 7)
+DELEVERAGED = Case("deleveraged", 1000, (0.06, 0.12, 0.25, 0.5), 3)
+CASES = (CLOSED, DELEVERAGED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +94,11 @@ def measure(load: Load) -> Iterator[Line]:
     for case in CASES:
         burst = open_burst(world, case, load.peak_trades)
         closes = forced_closes(burst.handle()[1])
-        name, repeats = f"burst.{case.name}.{closes}", load.repeats
-        if case.fund_usd == min(each.fund_usd for each in CASES):
-            repeats = min(repeats, SLOW_REPEATS)
-        yield _bare(burst, name, repeats)
+        repeats = min(load.repeats, case.repeats_max)
+        yield _bare(burst, f"burst.{case.name}.{closes}", repeats)
         yield _beside(burst, f"burst.{case.name}_journaled.{closes}", repeats, _Journaled(burst))
-        yield _beside(burst, f"burst.{case.name}_live.{closes}", repeats, _Live(burst))
+        if case is CLOSED:
+            yield _beside(burst, f"burst.{case.name}_live.{closes}", repeats, _Live(burst))
 
 
 def open_markets(accounts: int) -> FuturesBook:

@@ -10,9 +10,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.burst import CASES, MARKETS, Burst, forced_closes, open_burst, open_markets
+from benchmarks.burst import (
+    CASES,
+    CLOSED,
+    DELEVERAGED,
+    MARKETS,
+    Burst,
+    Case,
+    forced_closes,
+    open_burst,
+    open_markets,
+)
 from plimsoll.book import Book, PoolKind, PoolState, SystemPool, digest_book
-from plimsoll.core import Status
+from plimsoll.core import Int64s, Status
 from plimsoll.engine import EngineState, LiveEngine, Outcome
 from plimsoll.ledger import TradeReason, TransferReason, apply, encode_batch
 from plimsoll.liquidation.deleveraging import allocation
@@ -20,13 +30,13 @@ from plimsoll.margin import assess
 
 SYSTEM = len(SystemPool)
 ACCOUNTS, DEBTORS, CLOSES = 2000, 20, 400
-CLOSED, DELEVERAGED = CASES
+Found = dict[str, tuple[Burst, EngineState, Outcome]]
 
 
 @pytest.fixture(scope="module")
-def bursts() -> dict[str, tuple[Burst, EngineState, Outcome]]:
+def bursts() -> Found:
     """Each case: what was before, and what the tick made of it."""
-    world, found = open_markets(ACCOUNTS), {}
+    world, found = open_markets(ACCOUNTS), Found()
     for case in CASES:
         burst = open_burst(world, case, CLOSES)
         state = replace(burst.state, book=with_debtors(burst.state.book))
@@ -79,7 +89,7 @@ def reasons_of(outcome: Outcome) -> Counter[TradeReason]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_every_failing_pool_is_dealt_with(bursts, case) -> None:
+def test_every_failing_pool_is_dealt_with(bursts: Found, case: Case) -> None:
     burst, after, outcome = bursts[case.name]
     customer = burst.state.book.pool_kind != PoolKind.SYSTEM
     failed = np.flatnonzero(customer & (outcome.found.status >= Status.LIQUIDATABLE))
@@ -94,7 +104,7 @@ def test_every_failing_pool_is_dealt_with(bursts, case) -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_nothing_appears_and_the_fund_is_never_short(bursts, case) -> None:
+def test_nothing_appears_and_the_fund_is_never_short(bursts: Found, case: Case) -> None:
     burst, after, outcome = bursts[case.name]
     book, sums = burst.state.book, sums_of(burst.state.book)
     fund = SystemPool.INSURANCE_FUND
@@ -112,7 +122,7 @@ def test_nothing_appears_and_the_fund_is_never_short(bursts, case) -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_nobodys_position_grows_or_turns(bursts, case) -> None:
+def test_nobodys_position_grows_or_turns(bursts: Found, case: Case) -> None:
     burst, after, outcome = bursts[case.name]
     before, now = positions_of(burst.state.book), positions_of(after.book)
     concerned = set(outcome.begun.tolist()) | set(outcome.taken_over.tolist())
@@ -125,7 +135,7 @@ def test_nobodys_position_grows_or_turns(bursts, case) -> None:
             assert quantity == old or pool in concerned
 
 
-def test_an_ample_fund_leaves_others_alone(bursts) -> None:
+def test_an_ample_fund_leaves_others_alone(bursts: Found) -> None:
     _, _, outcome = bursts[CLOSED.name]
     reasons = reasons_of(outcome)
     assert reasons[TradeReason.LIQUIDATION] > CLOSES // 2
@@ -134,7 +144,7 @@ def test_an_ample_fund_leaves_others_alone(bursts) -> None:
     assert (outcome.deleveraged, outcome.socialised, outcome.touched.size) == (0.0, 0.0, 0)
 
 
-def test_a_small_fund_is_followed_by_everyone_else(bursts) -> None:
+def test_a_small_fund_is_followed_by_everyone_else(bursts: Found) -> None:
     burst, _, outcome = bursts[DELEVERAGED.name]
     trades = [batch.trades for batch in outcome.decisions]
     instrument = np.concatenate([each.instrument for each in trades])
@@ -162,7 +172,7 @@ def test_a_small_fund_is_followed_by_everyone_else(bursts) -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_the_live_engine_decides_the_same(bursts, case) -> None:
+def test_the_live_engine_decides_the_same(bursts: Found, case: Case) -> None:
     burst, after, outcome = bursts[case.name]
     engine = LiveEngine.open(burst.state, burst.rules)
     live = engine.step(burst.inputs)
@@ -172,11 +182,11 @@ def test_the_live_engine_decides_the_same(bursts, case) -> None:
 
 
 def test_compiled_loops_decide_what_python_integers_do(
-    bursts, monkeypatch: pytest.MonkeyPatch
+    bursts: Found, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     burst, _, outcome = bursts[DELEVERAGED.name]
 
-    def by_integers(weight, capacity, account, amount):
+    def by_integers(weight: Int64s, capacity: Int64s, account: Int64s, amount: int) -> Int64s:
         lots = [1] * capacity.size
         shares = allocation._fill_lots(weight.tolist(), capacity.tolist(), lots, account, amount)
         return np.array(shares, dtype=np.int64)

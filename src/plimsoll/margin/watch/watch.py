@@ -420,7 +420,7 @@ class Watch:
         if asked.size or self._plan is None:
             pools = np.union1d(asked, self._standing)
             book = self._take(pools)
-            plan = lay_out(book)
+            plan = lay_out(book, None, self._models)
         else:
             pools, (book, plan) = self._standing, self._plan
         result = assess(book, self._market_now(), self._models, plan)
