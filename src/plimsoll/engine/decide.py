@@ -77,17 +77,16 @@ def decide(
         none = np.zeros(0, dtype=np.int64)
         return Decided(begun, (), none, in_question, none, (), pace, needs_whole=True)
     batches.extend(item.batch for item in rounds)
+    pace = scene.pace
     if rounds or fund_holds(book.rows):
         settlement = settle_fund(book, scene, rules.fund_policy)
         if settlement.event_count:
             book = apply(book, settlement)
             batches.append(settlement)
-            scene = scene.later(
-                settlement, np.zeros_like(scene.fund_paid), window_seconds(rules.policies)
-            )
+            pace = pace.after(settlement, window_seconds(rules.policies))
     touched = distinct(np.concatenate([in_question[:0], *(item.touched for item in rounds)]))
     touched = np.setdiff1d(touched, in_question, assume_unique=True)
-    return Decided(book, tuple(batches), called, in_question, touched, tuple(rounds), scene.pace)
+    return Decided(book, tuple(batches), called, in_question, touched, tuple(rounds), pace)
 
 
 def _margin_calls(

@@ -232,9 +232,7 @@ class LiveEngine:
         """``what_if`` by posting the trade to a small book: for models without a sweep."""
         part = self.book.take(np.append(np.arange(SYSTEM), pool))
         row = (SYSTEM, SystemPool.MARKET, instrument, quantity, price, fee, TradeReason.FILL)
-        kinds = (np.int32, np.int32, np.int32, np.int64, np.int64, np.int64, np.int8)
-        trades = Trades(*(np.array([x], dtype=k) for x, k in zip(row, kinds, strict=True)))
-        after = apply(part, EventBatch(part.time_ns, trades=trades))
+        after = apply(part, EventBatch(part.time_ns, trades=one_row(Trades(), row)))
         return assess_pools(after, np.array([SYSTEM]), self._market, self._prepared())
 
     def _touch(self, pool: int, other: int, time_ns: int) -> LiveOutcome:

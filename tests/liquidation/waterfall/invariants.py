@@ -27,8 +27,8 @@ FUND, DEBT = int(SystemPool.INSURANCE_FUND), int(SystemPool.BAD_DEBT)
 SYSTEM = len(SystemPool)
 
 
-def residuals(book: Book) -> dict[tuple[str, int], int]:
-    """What has appeared or vanished, by asset and by instrument, in whole units; sound is empty."""
+def unit_sums(book: Book) -> Counter[tuple[str, int]]:
+    """Balances less costs by asset, and quantities by instrument, in units."""
     sums: Counter[tuple[str, int]] = Counter()
     owned, held = book.balances, book.positions
     for asset, amount in zip(owned.asset.tolist(), owned.amount.tolist(), strict=True):
@@ -38,7 +38,12 @@ def residuals(book: Book) -> dict[tuple[str, int], int]:
     for instrument, quantity, cost, asset in zip(*columns, strict=True):
         sums["instrument", instrument] += quantity
         sums["asset", asset] -= cost
-    return {place: total for place, total in sums.items() if total}
+    return sums
+
+
+def residuals(book: Book) -> dict[tuple[str, int], int]:
+    """What has appeared or vanished, by asset and by instrument, in whole units; sound is empty."""
+    return {place: total for place, total in unit_sums(book).items() if total}
 
 
 def is_empty(book: Book, pool: int) -> bool:

@@ -27,6 +27,7 @@ from plimsoll.engine import EngineState, LiveEngine, Outcome
 from plimsoll.ledger import TradeReason, TransferReason, apply, encode_batch
 from plimsoll.liquidation.deleveraging import allocation
 from plimsoll.margin import assess
+from tests.liquidation.waterfall.invariants import unit_sums
 
 SYSTEM = len(SystemPool)
 ACCOUNTS, DEBTORS, CLOSES = 2000, 20, 400
@@ -58,20 +59,6 @@ def with_debtors(book: Book) -> Book:
         positions=replace(held, quantity=quantity, cost=cost),
         balances=replace(owned, amount=amount),
     )
-
-
-def sums_of(book: Book) -> Counter[tuple[str, int]]:
-    """Balances less costs by asset, and quantities by instrument, in units."""
-    sums: Counter[tuple[str, int]] = Counter()
-    owned, held = book.balances, book.positions
-    for asset, amount in zip(owned.asset.tolist(), owned.amount.tolist(), strict=True):
-        sums["asset", asset] += amount
-    settle = book.instruments.settle[held.instrument].tolist()
-    columns = (held.instrument.tolist(), held.quantity.tolist(), held.cost.tolist(), settle)
-    for instrument, quantity, cost, asset in zip(*columns, strict=True):
-        sums["instrument", instrument] += quantity
-        sums["asset", asset] -= cost
-    return sums
 
 
 def positions_of(book: Book) -> dict[tuple[int, int], int]:
@@ -106,11 +93,11 @@ def test_every_failing_pool_is_dealt_with(bursts: Found, case: Case) -> None:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_nothing_appears_and_the_fund_is_never_short(bursts: Found, case: Case) -> None:
     burst, after, outcome = bursts[case.name]
-    book, sums = burst.state.book, sums_of(burst.state.book)
+    book, sums = burst.state.book, unit_sums(burst.state.book)
     fund = SystemPool.INSURANCE_FUND
     for batch in outcome.decisions:
         book = apply(book, batch)
-        assert sums_of(book) == sums
+        assert unit_sums(book) == sums
         rows = slice(book.balances.offsets[fund], book.balances.offsets[fund + 1])
         assert np.all(book.balances.amount[rows] >= 0)
     assert digest_book(book) == digest_book(after.book)

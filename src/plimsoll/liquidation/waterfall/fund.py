@@ -75,13 +75,7 @@ def settle_round(
     # A debt in an asset without a price cannot be exchanged; nobody waits for it.
     owed = np.flatnonzero(short < 0).astype(np.int32)
     if owed.size:
-        cover = Transfers(
-            source=np.full(owed.size, SystemPool.BAD_DEBT, dtype=np.int32),
-            target=np.full(owed.size, SystemPool.INSURANCE_FUND, dtype=np.int32),
-            asset=owed,
-            amount=-short[owed],
-            reason=np.full(owed.size, TransferReason.BAD_DEBT, dtype=np.int8),
-        )
+        cover = book_bad_debt(owed, -short[owed])
         joined = replace(joined, transfers=join_transfers((joined.transfers, cover)))
         paid = apply(end, EventBatch(batch.time_ns, transfers=cover))
         end = replace(paid, sequence=end.sequence)
@@ -105,6 +99,13 @@ def _follow(book: Book, after: Book, batch: EventBatch, settlement: EventBatch) 
         return apply(book, _joined(batch, settlement))
     second = replace(settlement, time_ns=batch.time_ns)
     return replace(apply(after, second), sequence=after.sequence)
+
+
+def book_bad_debt(asset: Int32s, amount: Int64s) -> Transfers:
+    """The bad debt pool pays the fund amounts >= 0 of some assets, in their units."""
+    return _move(
+        SystemPool.BAD_DEBT, SystemPool.INSURANCE_FUND, asset, amount, TransferReason.BAD_DEBT
+    )
 
 
 def fund_holds(rows: Rows) -> bool:
@@ -148,8 +149,7 @@ def _convert(book: Book, market: Market, policy: Policy, left: Int64s) -> Transf
                   TransferReason.CONVERSION),
             _move(SystemPool.MARKET, SystemPool.INSURANCE_FUND, to_fund, received,
                   TransferReason.CONVERSION),
-            _move(SystemPool.BAD_DEBT, SystemPool.INSURANCE_FUND,
-                  np.array([reserve], dtype=np.int32), shortfall, TransferReason.BAD_DEBT),
+            book_bad_debt(np.array([reserve], dtype=np.int32), shortfall),
         )
     )  # fmt: skip
 

@@ -31,6 +31,7 @@ from plimsoll.liquidation.waterfall.counterparties import (
     match_positions,
     others_of,
 )
+from plimsoll.liquidation.waterfall.fund import book_bad_debt
 from plimsoll.liquidation.waterfall.losses import Cover, cover_losses, share_equity
 from plimsoll.liquidation.waterfall.moves import sweep_balances
 from plimsoll.liquidation.waterfall.policy import Policy
@@ -209,13 +210,7 @@ def _share(
             book, scene, policy.socialised, reserve, others, loss, closed, policy.release_ratio
         )
     rest = loss - int(shared.amount.sum())
-    debt = Transfers(
-        source=np.array([SystemPool.BAD_DEBT], dtype=np.int32),
-        target=np.array([FUND], dtype=np.int32),
-        asset=np.array([reserve], dtype=np.int32),
-        amount=np.array([rest], dtype=np.int64),
-        reason=np.array([TransferReason.BAD_DEBT], dtype=np.int8),
-    )
+    debt = book_bad_debt(np.array([reserve], dtype=np.int32), np.array([rest], dtype=np.int64))
     return join_transfers((shared, debt))
 
 
