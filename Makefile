@@ -36,9 +36,10 @@ watch-soak: $(DEV) $(COMPILED) ## The watch on 20,000 accounts against a sweep a
 	@PLIMSOLL_WATCH_SEEDS=$(SEEDS) $(PY) -m pytest -q -n $(WORKERS) \
 		tests/margin/watch/test_crowd.py tests/margin/watch/test_crowd_scenario.py
 
-conserve: $(DEV) $(COMPILED) ## Random sequences under every waterfall (SEQUENCES=1000 each; hours)
+conserve: $(DEV) $(COMPILED) ## Random sequences under every waterfall (SEQUENCES=1000 each; hours, goes on)
+	@$(PY) -m tests.liquidation.waterfall.soak --sequences $(SEQUENCES)
 	@PLIMSOLL_SEQUENCES=$(SEQUENCES) $(PY) -m pytest -q -rP -n $(WORKERS) \
-		tests/liquidation/waterfall/test_conservation_*.py
+		tests/liquidation/waterfall/test_conservation_models.py
 
 check: $(DEV) ## Hold the house rules: lint, format, types, layers, tidiness
 	@$(PY) -m ruff check .

@@ -21,7 +21,7 @@ from plimsoll.liquidation.calls import (
     load_ladder,
     locate,
     next_states,
-    state_levels,
+    steps_of,
 )
 from plimsoll.margin import MODELS, Explanation, load_models
 from tests.margin.random_books import TABLE
@@ -164,7 +164,7 @@ def walk(levels: tuple[Level, ...], path: list[tuple[int, float]]) -> list[int]:
     standing = Standing(np.zeros(1, np.int8), np.zeros(1, np.int8), np.zeros(1, np.int64))
     out = []
     for now, ratio in path:
-        standing = call_levels(levels, np.array([ratio]), standing, now)
+        standing = call_levels(steps_of(levels), np.array([ratio]), standing, now)
         out.append(int(standing.level[0]))
     return out
 
@@ -254,16 +254,15 @@ def test_columns_and_states_follow_the_rules_words(
     for later, ratios in path:
         now += later
         column = np.array(ratios)
-        standing = call_levels(levels, column, standing, now)
-        new = next_states(ladder, state, since, column, now)
+        standing = call_levels(steps_of(levels), column, standing, now)
+        new = next_states(ladder.steps, state, since, column, now)
         # A ledger knows the time of the last event alone.
         since = np.where(new != state, now, since)
         state = new
         told = [pool.see(levels, ratio, now) for pool, ratio in zip(pools, ratios, strict=True)]
         assert standing.level.tolist() == told
-        level, trend = state_levels(levels, state)
-        assert level.tolist() == told
-        assert trend.tolist() == standing.trend.tolist()
+        assert ladder.steps.level[state].tolist() == told
+        assert ladder.steps.trend[state].tolist() == standing.trend.tolist()
 
 
 def test_without_a_dwell_no_state_waits() -> None:
@@ -272,21 +271,20 @@ def test_without_a_dwell_no_state_waits() -> None:
     state = np.array([s for s in PoolState if s != PoolState.LIQUIDATING], np.int8)
     for ratio in (0.1, 0.45, 0.55, 0.7, 0.87, 0.95):
         column = np.full(state.size, ratio)
-        found = next_states(ladder, state, np.zeros(state.size, np.int64), column, NOW)
+        found = next_states(ladder.steps, state, np.zeros(state.size, np.int64), column, NOW)
         assert set(found.tolist()) <= {0, 1, 3, 4}
 
 
 def test_a_state_without_a_level_gives_way_to_the_one_below() -> None:
     house = ladder_of("plimsoll.standard")
     states = np.array([PoolState.WARNED, PoolState.RESTRICTED, PoolState.CALLED], np.int8)
-    level, trend = state_levels(house.announced, states)
-    assert level.tolist() == [0, 1, 1]
-    assert trend.tolist() == [Trend.SETTLED] * 3
+    assert house.steps.level[states].tolist() == [0, 1, 1]
+    assert house.steps.trend[states].tolist() == [Trend.SETTLED] * 3
     since = np.zeros(3, np.int64)
-    found = next_states(house, states, since, np.full(3, 0.7), NOW)
+    found = next_states(house.steps, states, since, np.full(3, 0.7), NOW)
     assert found.tolist() == [PoolState.NORMAL, PoolState.CALLED, PoolState.CALLED]
     # Nothing is known: nothing is said.
-    found = next_states(house, states, since, np.full(3, NAN), NOW)
+    found = next_states(house.steps, states, since, np.full(3, NAN), NOW)
     assert found.tolist() == states.tolist()
 
 

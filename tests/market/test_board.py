@@ -106,6 +106,17 @@ def test_a_late_observation_is_dropped() -> None:
     assert late.time_ns[0, ROW] == T0
 
 
+@pytest.mark.parametrize(("source", "row"), [(1, 0), (-1, 0), (0, 99), (0, -1)])
+def test_an_observation_of_nothing_known_is_refused_whole(source: int, row: int) -> None:
+    board, when = board_of(), np.full(2, T0, np.int64)
+    batch = PriceBatch(
+        np.array([0, source], np.int32), np.array([ROW, row], np.int32), np.full(2, 60e3), when
+    )
+    with pytest.raises(InputError, match=r"prices\[1\]: no such source or row"):
+        board.observe(batch, RULES)
+    assert np.isnan(board.price).all()
+
+
 def test_age_is_judged_when_the_market_is_asked_for() -> None:
     board = observe(board_of(), {BTC: 60e3}, T0, RULES)
     assert board.market(T0 + 60 * SECOND, RULES).mark[ROW] == 60e3

@@ -35,7 +35,8 @@ def admit(
     It costs what the batch holds, and next to nothing where every market is open and nothing
     leaves a pool.
     """
-    takes = np.isin(batch.transfers.reason, (TransferReason.WITHDRAWAL, TransferReason.MARGIN))
+    reason = batch.transfers.reason
+    takes = (reason == TransferReason.WITHDRAWAL) | (reason == TransferReason.MARGIN)
     admit_states(book, batch)
     if not takes.any() and not book.market_phase.any() and not batch.phases.phase.size:
         return
@@ -81,7 +82,9 @@ def admit_states(book: Book | LiveBook, batch: EventBatch) -> None:
         return
     touched = np.concatenate([batch.placements.pool, trades.pool, trades.counterparty])
     touched = touched[(touched >= 0) & (touched < book.pool_count)]
-    held_back = touched[np.isin(book.pool_state[touched], REDUCE_ONLY)]
+    restricted, falling = REDUCE_ONLY
+    state = book.pool_state[touched]
+    held_back = touched[(state == restricted) | (state == falling)]
     if not held_back.size:
         return
     check_batch(book, batch)

@@ -102,10 +102,14 @@ def _margin_calls(
         first = ladder.announced[0].ratio if ladder.announced else np.inf
         is_due = is_open & (owner == number) & ((state != PoolState.NORMAL) | (ratio >= first))
         at = np.flatnonzero(is_due)
-        after[at] = next_states(ladder, state[at], book.pool_since_ns[at], ratio[at], time_ns)
+        if at.size:
+            since = book.pool_since_ns[at]
+            after[at] = next_states(ladder.steps, state[at], since, ratio[at], time_ns)
     moved = np.flatnonzero(after != state)
+    if not moved.size:
+        return EventBatch(time_ns), moved
     before, now = gravity_of(state[moved]), gravity_of(after[moved])
-    call = gravity_of(np.array([PoolState.CALLED], dtype=np.int8))
+    call = gravity_of(np.asarray(PoolState.CALLED))
     pools = np.concatenate([moved[now > before], moved[now <= before]])
     changes = StateChanges(pools.astype(np.int32), after[pools])
     return EventBatch(time_ns, states=changes), moved[(before < call) & (call <= now)]

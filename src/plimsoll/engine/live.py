@@ -38,7 +38,7 @@ from plimsoll.ledger import (
 from plimsoll.ledger.checks import check_batch
 from plimsoll.ledger.events import one_row
 from plimsoll.liquidation import Pace, fund_holds
-from plimsoll.liquidation.calls import Trend, state_levels
+from plimsoll.liquidation.calls import Trend
 from plimsoll.margin import Assessment, assess
 from plimsoll.margin.watch import Watch
 from plimsoll.market import Market, PriceBatch, PriceBoard
@@ -302,7 +302,8 @@ class LiveEngine:
         announced, trend = np.zeros((2, pools.size), dtype=np.int8)
         for number, ladder in enumerate(self._rules.ladders):
             at = np.flatnonzero(model == number)
-            announced[at], trend[at] = state_levels(ladder.announced, state[at])
+            announced[at] = ladder.steps.level[state[at]]
+            trend[at] = ladder.steps.trend[state[at]]
         agrees = (status == Status.UNKNOWN) | (self._watch.reached(pools) == announced)
         agrees &= (status != Status.MARGIN_CALL) | (announced > 0)
         is_over = (state == PoolState.LIQUIDATING) | (status >= Status.LIQUIDATABLE)

@@ -20,7 +20,9 @@ class InstrumentTable:
 
     ``base``, ``quote`` and ``settle`` are indices into ``assets``. ``multiplier`` is in
     the unit that ``Instrument.contract_multiplier`` states, ``quantity_unit`` the number of
-    contracts in one exact unit of quantity, ``exact`` the factors of ``exact_units``.
+    contracts in one exact unit of quantity, ``price_unit`` the price of one exact unit of price,
+    ``exact`` the factors of ``exact_units``. ``is_inverse`` leaves out options, whose price is in
+    the settle asset whatever they settle in.
     """
 
     rows: tuple[Instrument, ...]
@@ -33,9 +35,14 @@ class InstrumentTable:
     settle: Int32s
     multiplier: Floats
     quantity_unit: Floats
+    price_decimals: Int64s
+    price_unit: Floats
     strike: Floats
     expiry_ns: Int64s
     is_call: Bools
+    is_inverse: Bools
+    is_quanto: Bools
+    is_option: Bools
     exact: Int64s
 
     @classmethod
@@ -66,20 +73,28 @@ class InstrumentTable:
             raise InputError("instruments", "a symbol is listed twice", "list each symbol once")
         base = [position[row.base] for row in listed]
         settle = [position[row.settle] for row in listed]
+        kind = np.array([row.kind for row in listed], dtype=np.int8)
+        payoff = np.array([row.payoff for row in listed], dtype=np.int8)
+        is_option = kind == Kind.OPTION
         return cls(
             rows=listed,
             assets=assets,
             index=MappingProxyType(index),
-            kind=np.array([row.kind for row in listed], dtype=np.int8),
-            payoff=np.array([row.payoff for row in listed], dtype=np.int8),
+            kind=kind,
+            payoff=payoff,
             base=np.array(base, dtype=np.int32),
             quote=np.array([position[row.quote] for row in listed], dtype=np.int32),
             settle=np.array(settle, dtype=np.int32),
             multiplier=np.array([float(row.contract_multiplier) for row in listed]),
             quantity_unit=np.array([10.0**-row.quantity_decimals for row in listed]),
+            price_decimals=np.array([row.price_decimals for row in listed], dtype=np.int64),
+            price_unit=np.array([10.0**-row.price_decimals for row in listed]),
             strike=np.array([float(row.strike) for row in listed]),
             expiry_ns=np.array([row.expiry_ns for row in listed], dtype=np.int64),
             is_call=np.array([row.is_call for row in listed], dtype=np.bool_),
+            is_inverse=(payoff == Payoff.INVERSE) & ~is_option,
+            is_quanto=payoff == Payoff.QUANTO,
+            is_option=is_option,
             exact=exact_units(listed, assets, base, settle),
         )
 

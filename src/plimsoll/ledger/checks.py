@@ -12,6 +12,8 @@ from plimsoll.core.exact import UNITS_MAX
 from plimsoll.instruments.exact import COINS, EXCHANGE, PAYMENT
 from plimsoll.ledger.events import EventBatch, TradeReason, TransferReason
 
+_TABLES = tuple(table.name for table in fields(EventBatch))[1:]
+
 
 def check_batch(book: Book | LiveBook, batch: EventBatch) -> None:
     """Raises LedgerError on the first event that may not be applied.
@@ -27,14 +29,20 @@ def check_batch(book: Book | LiveBook, batch: EventBatch) -> None:
     _check_columns(batch)
     _check_accounts(book, batch)
     pools = book.pool_count + len(batch.accounts.ids) + batch.pools.account.size
-    _check_orders(book, batch, pools)
-    _check_trades(book, batch, pools)
-    _check_transfers(book, batch, pools)
-    _refuse("states.pool", _outside(batch.states.pool, pools), "no such pool")
-    _refuse("states.state", _outside(batch.states.state, len(PoolState)), "no such state")
-    unknown = _outside(batch.phases.instrument, len(book.instruments))
-    _refuse("phases.instrument", unknown, "no such instrument")
-    _refuse("phases.phase", _outside(batch.phases.phase, len(MarketPhase)), "no such phase")
+    # Most batches hold events of one or two kinds, and most books are small.
+    if batch.cancels.pool.size or batch.placements.pool.size:
+        _check_orders(book, batch, pools)
+    if batch.trades.pool.size:
+        _check_trades(book, batch, pools)
+    if batch.transfers.source.size:
+        _check_transfers(book, batch, pools)
+    if batch.states.pool.size:
+        _refuse("states.pool", _outside(batch.states.pool, pools), "no such pool")
+        _refuse("states.state", _outside(batch.states.state, len(PoolState)), "no such state")
+    if batch.phases.phase.size:
+        unknown = _outside(batch.phases.instrument, len(book.instruments))
+        _refuse("phases.instrument", unknown, "no such instrument")
+        _refuse("phases.phase", _outside(batch.phases.phase, len(MarketPhase)), "no such phase")
 
 
 def _refuse(place: str, bad: Bools, problem: str) -> None:
@@ -52,11 +60,11 @@ def _too_large(values: Int64s) -> Bools:
 
 
 def _check_columns(batch: EventBatch) -> None:
-    for table in fields(batch)[1:]:
-        events = getattr(batch, table.name)
-        if len({len(getattr(events, column.name)) for column in fields(events)}) > 1:
+    for table in _TABLES:
+        events = getattr(batch, table)
+        if len({len(getattr(events, column)) for column in events.__slots__}) > 1:
             remedy = "the batch was not applied; give every column one value per event"
-            raise LedgerError(table.name, "columns differ in length", remedy)
+            raise LedgerError(table, "columns differ in length", remedy)
 
 
 def _check_accounts(book: Book | LiveBook, batch: EventBatch) -> None:
@@ -72,12 +80,13 @@ def _check_accounts(book: Book | LiveBook, batch: EventBatch) -> None:
                 problem = f"'{account_id[:40]}' cannot name an account"
                 raise LedgerError(f"accounts.ids[{row}]", problem, "use printable text without @")
             seen.add(account_id)
-    _refuse("accounts.model", _outside(batch.accounts.model, len(book.models)), "no such model")
-    total = book.account_model.size + len(ids)
-    _refuse("pools.account", _outside(batch.pools.account, total), "no such account")
-    kind = batch.pools.kind
-    wrong = (kind != PoolKind.CROSS) & (kind != PoolKind.ISOLATED)
-    _refuse("pools.kind", wrong, "no kind of an account's pool")
+        _refuse("accounts.model", _outside(batch.accounts.model, len(book.models)), "no such model")
+    if batch.pools.account.size:
+        total = book.account_model.size + len(ids)
+        _refuse("pools.account", _outside(batch.pools.account, total), "no such account")
+        kind = batch.pools.kind
+        wrong = (kind != PoolKind.CROSS) & (kind != PoolKind.ISOLATED)
+        _refuse("pools.kind", wrong, "no kind of an account's pool")
 
 
 def _known_accounts(book: Book | LiveBook) -> Container[str]:

@@ -144,15 +144,16 @@ class PhaseChanges:
 class EventBatch:
     """Everything that happens to the book at ``time_ns``, applied in the order of the fields."""
 
+    # Batches share their empty tables: most have events of one or two kinds.
     time_ns: int
-    accounts: NewAccounts = field(default_factory=NewAccounts)
-    pools: NewPools = field(default_factory=NewPools)
-    cancels: Cancels = field(default_factory=Cancels)
-    placements: Placements = field(default_factory=Placements)
-    trades: Trades = field(default_factory=Trades)
-    transfers: Transfers = field(default_factory=Transfers)
-    states: StateChanges = field(default_factory=StateChanges)
-    phases: PhaseChanges = field(default_factory=PhaseChanges)
+    accounts: NewAccounts = NewAccounts()
+    pools: NewPools = NewPools()
+    cancels: Cancels = Cancels()
+    placements: Placements = Placements()
+    trades: Trades = Trades()
+    transfers: Transfers = Transfers()
+    states: StateChanges = StateChanges()
+    phases: PhaseChanges = PhaseChanges()
 
     @property
     def event_count(self) -> int:

@@ -11,8 +11,8 @@ from plimsoll.ledger.kernels import NOWHERE, value_trades
 
 def price_to_units(table: InstrumentTable, instrument: Int32s, price: Floats) -> Int64s:
     """Prices rounded to the instruments' price units, at least one unit."""
-    decimals = np.array([row.price_decimals for row in table.rows], dtype=np.int64)
-    return np.maximum(np.rint(price * 10.0 ** decimals[instrument]), 1).astype(np.int64)
+    units = np.rint(price * 10.0 ** table.price_decimals[instrument])
+    return np.maximum(units, 1).astype(np.int64)
 
 
 def trade_values(
@@ -35,7 +35,10 @@ def trade_values(
 
 def plain_int64s(column: Int32s | Int64s) -> Int64s:
     """A column as compiled code wants it, however it lies in memory: a copy only where it must."""
-    return np.require(column, np.int64, ("C", "W"))
+    flags = column.flags
+    if column.dtype == np.int64 and flags.c_contiguous and flags.writeable:
+        return np.asarray(column)
+    return column.astype(np.int64)
 
 
 def _value(table: InstrumentTable, i: int, quantity: int, price: int) -> int:

@@ -5,13 +5,15 @@ ratio has held for the level's dwell. An unknown ratio changes no level, and a h
 begins anew. The levels of a model stand in ``calls.toml``, as its venue states them.
 """
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
+import numba as nb
 import numpy as np
 
 from plimsoll.book import ModelChoice, PoolState
@@ -79,11 +81,29 @@ class Level:
         return PoolState.WARNED
 
 
+class Steps(NamedTuple):
+    """Announced levels as columns, and the states of pools that they are announced by.
+
+    By level ``ratio``, ``clear_ratio``, ``announce_after_ns`` and ``clear_after_ns``; by state the
+    ``level`` and the ``trend`` that it stands for, one that no level has for the gravest level
+    below it; ``state`` [trends, levels + 1] is the way back.
+    """
+
+    ratio: Floats
+    clear_ratio: Floats
+    announce_after_ns: Int64s
+    clear_after_ns: Int64s
+    level: Int8s
+    trend: Int8s
+    state: Int8s
+
+
 @dataclass(frozen=True, slots=True)
 class Ladder:
     """The levels of a model, rising: by margin ratio, and by initial margin / collateral value.
 
-    ``unconfirmed`` says which of them no source confirms, by path.
+    ``unconfirmed`` says which of them no source confirms, by path. ``announced`` are the levels
+    short of liquidation, which become states of pools, and ``steps`` the same as columns.
     """
 
     name: str
@@ -91,11 +111,14 @@ class Ladder:
     levels: tuple[Level, ...]
     usage_levels: tuple[Level, ...]
     unconfirmed: tuple[tuple[str, str], ...]
+    announced: tuple[Level, ...] = field(init=False, repr=False, compare=False)
+    steps: Steps = field(init=False, repr=False, compare=False)
 
-    @property
-    def announced(self) -> tuple[Level, ...]:
-        """The levels short of liquidation, which become states of pools."""
-        return tuple(level for level in self.levels if level.state != PoolState.LIQUIDATING)
+    def __post_init__(self) -> None:
+        """Derive what every step of an engine asks for."""
+        levels = tuple(one for one in self.levels if one.state != PoolState.LIQUIDATING)
+        object.__setattr__(self, "announced", levels)
+        object.__setattr__(self, "steps", steps_of(levels))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,43 +150,54 @@ class Place:
     loss: float
 
 
-def call_levels(
-    levels: tuple[Level, ...], margin_ratio: Floats, before: Standing, now_ns: int
-) -> Standing:
+def call_levels(steps: Steps, margin_ratio: Floats, before: Standing, now_ns: int) -> Standing:
     """Where pools stand at ``now_ns``, from where they stood; NaN ratios change no level.
 
     A ratio that leaves the announced level starts a clock, which runs while it stays on that
     side. It takes the level to the gravest of those it has reached whose dwell has passed, or
     down past those whose dwell has. An unknown ratio stops the clock.
     """
-    level, known = before.level, ~np.isnan(margin_ratio)
-    wanted = _wanted(levels, margin_ratio, level)
-    trend = np.select(
-        [~known | (wanted == level), wanted > level], [Trend.SETTLED, Trend.RISING], Trend.FALLING
-    ).astype(np.int8)
-    is_new = trend != before.trend
-    since = np.where(is_new, now_ns, before.since_ns)
-    held = now_ns - since
-    out = level.copy()
-    for number, one in enumerate(levels, start=1):
-        rises = (trend == Trend.RISING) & (level < number) & (number <= wanted)
-        out[rises & (held >= one.announce_after_ns)] = number
-    for number in range(len(levels), 0, -1):
-        falls = (trend == Trend.FALLING) & (out == number) & (wanted < number)
-        out[falls & (held >= levels[number - 1].clear_after_ns)] = number - 1
-    moved = out != level
+    after = Standing(before.level.copy(), before.trend.copy(), before.since_ns.copy())
+    _call_pools(steps, margin_ratio, now_ns, after.level, after.trend, after.since_ns)
+    return after
+
+
+@nb.njit(cache=True, nogil=True)
+def _call_pools(
+    steps: Steps, ratio: Floats, now: int, level: Int8s, trend: Int8s, since: Int64s
+) -> None:
+    """``call_levels``, written where pools stood."""
+    for k in range(ratio.size):
+        level[k], trend[k], since[k] = _call_pool(
+            steps, ratio[k], now, level[k], trend[k], since[k]
+        )
+
+
+@nb.njit(cache=True, nogil=True)
+def _call_pool(
+    steps: Steps, ratio: float, now: int, level: int, trend: int, since: int
+) -> tuple[int, int, int]:
+    """One pool's level, trend and time."""
+    if math.isnan(ratio):
+        return level, _SETTLED, since if trend == _SETTLED else now
+    # A level announced is kept until the ratio is below its clear ratio.
+    wanted = 0
+    for k in range(steps.ratio.size):
+        if ratio >= (steps.clear_ratio[k] if level > k else steps.ratio[k]):
+            wanted = k + 1
+    new = _SETTLED if wanted == level else _UP if wanted > level else _DOWN
+    since = since if new == trend else now
+    out, held = level, now - since
+    if new == _UP:
+        for k in range(level, wanted):
+            if held >= steps.announce_after_ns[k]:
+                out = k + 1
+    while new == _DOWN and out > wanted and held >= steps.clear_after_ns[out - 1]:
+        out -= 1
+    if out == level:
+        return level, new, since
     # What is left to go after a part of the way has a hold of its own.
-    trend = np.where(moved & (out == wanted), np.int8(Trend.SETTLED), trend)
-    return Standing(out, trend, np.where(moved, now_ns, since))
-
-
-def _wanted(levels: tuple[Level, ...], margin_ratio: Floats, level: Int8s) -> Int8s:
-    """The level that ratios point to: one announced is kept until its ratio is below the clear."""
-    wanted = np.zeros(level.size, dtype=np.int8)
-    for number, one in enumerate(levels, start=1):
-        line = np.where(level >= number, one.clear_ratio, one.ratio)
-        wanted[margin_ratio >= line] = number
-    return wanted
+    return out, _SETTLED if out == wanted else new, now
 
 
 # States of pools in the order of their gravity; each with the state it has while a dwell runs.
@@ -176,55 +210,73 @@ _FALLING: Final = (
 )
 
 
-def state_levels(levels: tuple[Level, ...], state: Int8s) -> tuple[Int8s, Int8s]:
-    """The level and the trend that states of pools stand for on some announced levels.
+_GRAVITY: Final = tuple(
+    grave
+    for _, grave in sorted(
+        [
+            *zip(_ORDER, range(4), strict=True), *zip(_RISING, range(3), strict=True),
+            *zip(_FALLING, range(1, 4), strict=True), (PoolState.LIQUIDATING, len(_ORDER)),
+        ]
+    )
+)  # fmt: skip
+_SETTLED, _UP, _DOWN = (int(trend) for trend in Trend)
 
-    A state that no level has stands for the gravest level below it.
-    """
+
+def steps_of(levels: tuple[Level, ...]) -> Steps:
+    """Announced levels as columns."""
     gravity = [_ORDER.index(level.state) for level in levels]
     level_of, trend_of = np.zeros((2, len(PoolState)), dtype=np.int8)
-    for base, trend, states in (
-        (0, Trend.SETTLED, _ORDER), (0, Trend.RISING, _RISING), (1, Trend.FALLING, _FALLING)
-    ):  # fmt: skip
-        for grave, one in enumerate(states, start=base):
-            level_of[one] = sum(each <= grave for each in gravity)
-            trend_of[one] = trend
-    return level_of[state], trend_of[state]
+    for trend, states in ((_SETTLED, _ORDER), (_UP, _RISING), (_DOWN, _FALLING)):
+        for state in states:
+            level_of[state] = sum(each <= _GRAVITY[state] for each in gravity)
+            trend_of[state] = trend
+    stands = [0, *gravity]
+    return Steps(
+        ratio=np.array([one.ratio for one in levels], dtype=np.float64),
+        clear_ratio=np.array([one.clear_ratio for one in levels], dtype=np.float64),
+        announce_after_ns=np.array([one.announce_after_ns for one in levels], dtype=np.int64),
+        clear_after_ns=np.array([one.clear_after_ns for one in levels], dtype=np.int64),
+        level=level_of,
+        trend=trend_of,
+        state=np.array(
+            [
+                [_ORDER[grave] for grave in stands],
+                [_RISING[min(grave, len(_RISING) - 1)] for grave in stands],
+                [_FALLING[max(grave, 1) - 1] for grave in stands],
+            ],
+            dtype=np.int8,
+        ),
+    )
 
 
 def gravity_of(state: Int8s) -> Int8s:
     """How grave states of pools are, LIQUIDATING most; one whose dwell runs is as it was."""
-    gravity = np.full(len(PoolState), len(_ORDER), dtype=np.int8)
-    for base, states in ((0, _ORDER), (0, _RISING), (1, _FALLING)):
-        for grave, one in enumerate(states, start=base):
-            gravity[one] = grave
-    return gravity[state]
+    return np.array(_GRAVITY, dtype=np.int8)[state]
 
 
 def next_states(
-    ladder: Ladder, state: Int8s, since_ns: Int64s, margin_ratio: Floats, now_ns: int
+    steps: Steps, state: Int8s, since_ns: Int64s, margin_ratio: Floats, now_ns: int
 ) -> Int8s:
     """States of pools short of liquidation after ``call_levels``, from their states.
 
     ``since_ns`` is the time of their last state event. Where the ratio is NaN the state stays,
     but a dwell that was running stops.
     """
-    levels = ladder.announced
-    before = Standing(*state_levels(levels, state), since_ns)
-    after = call_levels(levels, margin_ratio, before, now_ns)
-    settled = np.array([PoolState.NORMAL, *(level.state for level in levels)], dtype=np.int8)
-    rising = np.zeros_like(settled)
-    falling = np.zeros_like(settled)
-    for number, one in enumerate(settled.tolist()):
-        grave = _ORDER.index(PoolState(one))
-        rising[number] = _RISING[min(grave, len(_RISING) - 1)]
-        falling[number] = _FALLING[max(grave, 1) - 1]
-    out = np.select(
-        [after.trend == Trend.RISING, after.trend == Trend.FALLING],
-        [rising[after.level], falling[after.level]],
-        default=settled[after.level],
-    )
-    return np.where(np.isnan(margin_ratio) & (before.trend == Trend.SETTLED), state, out)
+    out = state.copy()
+    _call_states(steps, margin_ratio, now_ns, since_ns, out)
+    return out
+
+
+@nb.njit(cache=True, nogil=True)
+def _call_states(steps: Steps, ratio: Floats, now: int, since: Int64s, state: Int8s) -> None:
+    """``next_states``, written where they were."""
+    for k in range(ratio.size):
+        trend = steps.trend[state[k]]
+        if math.isnan(ratio[k]) and trend == _SETTLED:
+            continue
+        level = steps.level[state[k]]
+        level, trend, _ = _call_pool(steps, ratio[k], now, level, trend, since[k])
+        state[k] = steps.state[trend, level]
 
 
 def locate(ladder: Ladder, found: Explanation) -> Place:

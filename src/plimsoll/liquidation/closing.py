@@ -10,7 +10,7 @@ import numpy as np
 
 from plimsoll.book import Book, SystemPool, rows_of
 from plimsoll.core import Floats, Int32s, Int64s, sum_by
-from plimsoll.instruments import Kind, Payoff, value_coefficient
+from plimsoll.instruments import value_coefficient
 from plimsoll.ledger import TradeReason, Trades, price_to_units, trade_values
 from plimsoll.liquidation.bankruptcy import bankruptcy_price
 from plimsoll.liquidation.waterfall.policy import Policy
@@ -83,8 +83,7 @@ def closing_costs(
     """
     table, i = book.instruments, held.instrument
     kind, payoff, multiplier = table.kind[i], table.payoff[i], table.multiplier[i]
-    price_unit = np.array([10.0**-row.price_decimals for row in table.rows])[i]
-    price = forced_price(book, market, held, policy.slippage_rate) * price_unit
+    price = forced_price(book, market, held, policy.slippage_rate) * table.price_unit[i]
     traded = value_coefficient(kind, payoff, multiplier, price)
     worth = value_coefficient(kind, payoff, multiplier, market.mark[i])
     usd = np.abs(held.quantity) * table.quantity_unit[i] * market.index[table.settle[i]]
@@ -106,7 +105,7 @@ def takeover_price(book: Book, market: Market, held: Holdings, equity: Floats) -
     i = held.instrument
     mark, currency = market.mark[i], market.index[table.settle[i]]
     per_point = held.quantity * table.quantity_unit[i] * table.multiplier[i] * currency
-    inverse = (table.payoff[i] == Payoff.INVERSE) & (table.kind[i] != Kind.OPTION)
+    inverse = table.is_inverse[i]
     price = bankruptcy_price(FLOAT, mark, equity[held.owner] * share, per_point, inverse)
     # A mark may be below zero, where the larger factor is the lower bound.
     near, far = mark / PRICE_RANGE, mark * PRICE_RANGE

@@ -72,13 +72,10 @@ def notional_coefficient(table: InstrumentTable, price: Floats, index: Floats) -
     Linear: multiplier * price in quote. Inverse: the multiplier is quote value already. Quanto:
     multiplier * price in settle. Options: multiplier * index of the underlying.
     """
-    inverse = table.of_payoff(Payoff.INVERSE) & ~table.of_kind(Kind.OPTION)
-    quanto = table.of_payoff(Payoff.QUANTO)
-    in_currency = np.where(inverse, table.multiplier, table.multiplier * np.abs(price))
-    currency = np.where(quanto, index[table.settle], index[table.quote])
-    is_option = table.of_kind(Kind.OPTION)
-    in_currency = np.where(is_option, table.multiplier, in_currency)
-    currency = np.where(is_option, index[table.base], currency)
+    is_fixed = table.is_inverse | table.is_option
+    in_currency = np.where(is_fixed, table.multiplier, table.multiplier * np.abs(price))
+    currency = index[np.where(table.is_quanto, table.settle, table.quote)]
+    currency = np.where(table.is_option, index[table.base], currency)
     # An inverse notional needs no mark, but a position whose mark is unusable must not
     # look measured.
     return np.asarray(np.where(np.isnan(price), np.nan, in_currency * currency))
@@ -109,11 +106,10 @@ def measure_exposure(book: Book, market: Market, layout: Layout) -> Exposure:
     buys, sells, buy_notional, sell_notional = (np.zeros(slots) for _ in range(4))
     loss, reserve = np.zeros(groups), np.zeros(groups)
     if book.orders.order_id.size:
-        price_unit = price_units(table)
         sum_orders(
             book.orders.quantity, book.orders.price, book.orders.instrument,
             book.orders.is_reduce_only, layout.order_slot, layout.slot_group,
-            table.quantity_unit, price_unit, table.multiplier, market.mark, notional,
+            table.quantity_unit, table.price_unit, table.multiplier, market.mark, notional,
             table.of_kind(Kind.SPOT), table.of_payoff(Payoff.INVERSE), table.of_kind(Kind.OPTION),
             market.index[table.base], market.index[table.quote], market.index[table.settle],
             buys, sells, buy_notional, sell_notional, loss, reserve,
@@ -139,11 +135,11 @@ def _orders(book: Book, layout: Layout) -> OpenOrders:
     return OpenOrders(
         layout.order_slot,
         rows.quantity * table.quantity_unit[rows.instrument],
-        rows.price * price_units(table)[rows.instrument],
+        rows.price * table.price_unit[rows.instrument],
         rows.is_reduce_only,
     )
 
 
 def price_units(table: InstrumentTable) -> Floats:
     """Price in one exact unit of each instrument's orders, shape [instruments]."""
-    return np.array([10.0**-row.price_decimals for row in table.rows])
+    return table.price_unit

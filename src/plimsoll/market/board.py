@@ -6,9 +6,10 @@ a good one is how indices have failed.
 
 from dataclasses import dataclass, replace
 
+import numba as nb
 import numpy as np
 
-from plimsoll.core import Bools, Floats, Int8s, Int32s, Int64s, turns_of
+from plimsoll.core import Bools, Floats, InputError, Int8s, Int32s, Int64s
 from plimsoll.instruments import InstrumentTable
 from plimsoll.market.combine import (
     agreeing,
@@ -90,7 +91,8 @@ class PriceBoard:
 
         A rejected price leaves the last good one in place, but its verdict makes the row
         unusable until a good one follows. One that comes late, older than what its source
-        said last, says nothing new and is dropped.
+        said last, says nothing new and is dropped. Raises InputError where an observation names
+        no source or row of the board.
         """
         board = replace(
             self,
@@ -100,9 +102,15 @@ class PriceBoard:
             quality=self.quality.copy(),
             pending=self.pending.copy(),
         )
-        width = self.price.shape[1]
-        for turn in turns_of(batch.source.astype(np.int64) * width + batch.row):
-            _accept(board, batch, turn, rules)
+        bad = accept_prices(
+            batch.source, batch.row, batch.price, batch.time_ns, rules.jump_max,
+            self.may_be_negative, board.price, board.time_ns, board.changed_ns, board.quality,
+            board.pending,
+        )  # fmt: skip
+        if bad >= 0:
+            width = f"{len(self.sources)} sources, {self.price.shape[1]} rows"
+            problem = f"no such source or row: the board has {width}"
+            raise InputError(f"prices[{bad}]", problem, "build the batch for this board")
         return board
 
     def last_mark(self) -> Floats:
@@ -119,20 +127,22 @@ class PriceBoard:
         used = usable.sum(axis=0)
         quality = self._quality(verdict, passed, used, as_of_ns, rules)
         price = median_of(self.price, usable)
-        dollars = [n == "USD" for n in self.instruments.assets.names]
-        is_usd = np.concatenate([np.zeros(count, dtype=np.bool_), dollars])
-        quality[is_usd], price[is_usd] = Quality.GOOD, 1.0
+        usd = row_of(self.instruments, "USD")
+        if usd >= 0:
+            quality[usd], price[usd] = Quality.GOOD, 1.0
         confirmed_by = max(rules.quorum, rules.resume_quorum)
         check_references(self.instruments, rules.references, price, used, confirmed_by, quality)
         bound_prices(self.instruments, rules, price, self.average, quality)
         # Where nothing is usable the newest observation says how old the news is.
         oldest_used = np.where(usable, self.time_ns, np.iinfo(np.int64).max).min(axis=0)
         time_ns = np.where(used > 0, oldest_used, self.time_ns.max(axis=0))
+        if usd >= 0:
+            time_ns[usd] = as_of_ns
         return Market(
             instruments=self.instruments,
             as_of_ns=as_of_ns,
             price=np.where(quality == Quality.GOOD, price, np.nan),
-            time_ns=np.where(is_usd, as_of_ns, time_ns),
+            time_ns=time_ns,
             quality=quality,
             sources_used=used.astype(np.int8),
             implied_vol=np.full(count, np.nan),
@@ -205,25 +215,42 @@ class PriceBoard:
         )
 
 
-def _accept(board: PriceBoard, batch: PriceBatch, turn: Int64s, rules: SanityRules) -> None:
-    """Write one turn of observations, no row twice, to the board's own columns."""
-    turn = turn[batch.time_ns[turn] >= board.time_ns[batch.source[turn], batch.row[turn]]]
-    at = (batch.source[turn], batch.row[turn])
-    last, pending, price = board.price[at], board.pending[at], batch.price[turn]
-    finite = np.isfinite(price)
-    wrong_sign = finite & (price <= 0) & ~board.may_be_negative[at[1]]
-    with np.errstate(invalid="ignore"):
-        jumped = np.abs(price - last) > rules.jump_max * np.abs(last)
-        confirmed = np.abs(price - pending) <= rules.jump_max * np.abs(pending)
-    verdict = np.select(
-        [~finite, wrong_sign, jumped & ~confirmed],
-        [Quality.NOT_FINITE, Quality.NOT_POSITIVE, Quality.JUMP],
-        default=Quality.GOOD,
-    ).astype(np.int8)
-    good = verdict == Quality.GOOD
-    changed = good & (price != last)
-    board.changed_ns[at] = np.where(changed, batch.time_ns[turn], board.changed_ns[at])
-    board.price[at] = np.where(good, price, last)
-    board.time_ns[at] = np.where(good, batch.time_ns[turn], board.time_ns[at])
-    board.quality[at] = verdict
-    board.pending[at] = np.where(verdict == Quality.JUMP, price, np.nan)
+_GOOD, _NOT_FINITE, _NOT_POSITIVE, _JUMP = (
+    int(verdict)
+    for verdict in (Quality.GOOD, Quality.NOT_FINITE, Quality.NOT_POSITIVE, Quality.JUMP)
+)
+
+
+@nb.njit(cache=True, nogil=True)
+def accept_prices(
+    source: Int32s, row: Int32s, seen: Floats, seen_ns: Int64s, jump_max: float,
+    may_be_negative: Bools, price: Floats, time_ns: Int64s, changed_ns: Int64s, quality: Int8s,
+    pending: Floats,
+) -> int:  # fmt: skip
+    """Write observations, one after another, to a board's columns [sources, rows].
+
+    Returns the first that names no place of them; then nothing is written. -1 where all do.
+    """
+    sources, rows = price.shape
+    for k in range(seen.size):
+        if not (0 <= source[k] < sources and 0 <= row[k] < rows):
+            return k
+    for k in range(seen.size):
+        at, new, now = (source[k], row[k]), seen[k], seen_ns[k]
+        if now < time_ns[at]:
+            continue
+        last, waiting = price[at], pending[at]
+        pending[at] = np.nan
+        if not np.isfinite(new):
+            quality[at] = _NOT_FINITE
+        elif new <= 0 and not may_be_negative[row[k]]:
+            quality[at] = _NOT_POSITIVE
+        elif abs(new - last) > jump_max * abs(last) and not (
+            abs(new - waiting) <= jump_max * abs(waiting)
+        ):
+            quality[at], pending[at] = _JUMP, new
+        else:
+            if new != last:
+                changed_ns[at] = now
+            price[at], time_ns[at], quality[at] = new, now, _GOOD
+    return -1

@@ -8,15 +8,13 @@ from tests.liquidation.waterfall.conservation import (
     BY_FUND,
     BY_PROTOCOL,
     BY_QUEUE,
-    assert_reached,
-    conserve,
+    check_preset,
 )
-from tests.liquidation.waterfall.sequences import setting_of
 
 
 @pytest.mark.parametrize("preset", BY_FUND)
 def test_nothing_is_made_or_lost_in_any_sequence(preset: str) -> None:
-    assert_reached(conserve(preset), setting_of((preset,)).rules.policies[0])
+    check_preset(preset)
 
 
 def test_every_preset_is_in_one_of_the_modules() -> None:

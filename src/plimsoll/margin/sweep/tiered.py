@@ -4,13 +4,14 @@ from dataclasses import dataclass
 
 import numba as nb
 import numpy as np
+from numpy.typing import NDArray
 
 from plimsoll.book import Rows
 from plimsoll.core import Bools, Floats, Int8s, Int64s
-from plimsoll.instruments import InstrumentTable, Kind, Payoff, value_coefficient
+from plimsoll.instruments import InstrumentTable, Kind, value_coefficient
 from plimsoll.margin.assessment import Assessment, Charge
 from plimsoll.margin.charges import MarginalTiers
-from plimsoll.margin.exposure import notional_coefficient, price_units
+from plimsoll.margin.exposure import notional_coefficient
 from plimsoll.margin.sweep.columns import (
     ALONE,
     CHUNK,
@@ -43,7 +44,8 @@ class TieredRules:
     and the following, padded with infinity, ``rates`` [brackets * 4] initial rate, maintenance
     rate and their constants. ``haircuts`` [rows, 3] hold floor, rate and constant, one row or
     more for every asset. ``size_slope`` is a rate per coin, ``is_unruled`` [instruments] marks
-    contracts that no rule covers; it is empty where none is.
+    contracts that no rule covers; it is empty where none is. ``held`` and ``code`` are those
+    columns of ``Contracts`` at no prices.
     """
 
     shift: np.uint64
@@ -54,11 +56,13 @@ class TieredRules:
     size_slope: Floats
     fee_rate: float
     is_unruled: Bools
+    held: NDArray[np.void]
+    code: Int8s
 
     @classmethod
     def build(
-        cls, initial: MarginalTiers, maintenance: MarginalTiers, haircuts: MarginalTiers,
-        size_slope: Floats, fee_rate: float, is_unruled: Bools,
+        cls, table: InstrumentTable, initial: MarginalTiers, maintenance: MarginalTiers,
+        haircuts: MarginalTiers, size_slope: Floats, fee_rate: float, is_unruled: Bools,
     ) -> "TieredRules":  # fmt: skip
         """Rules from schedules by asset; ``initial`` and ``maintenance`` have the same floors.
 
@@ -72,7 +76,17 @@ class TieredRules:
         )
         listed = is_unruled if is_unruled.any() else np.zeros(0, dtype=np.bool_)
         shift, floors, rates = _brackets(initial, maintenance)
-        return cls(shift, floors, rates, haircut_offsets, rows, size_slope, fee_rate, listed)
+        held = np.zeros(len(table), dtype=CONTRACT)
+        held["unit"], held["settle_unit"] = table.quantity_unit, table.assets.unit[table.settle]
+        held["base"], held["settle"] = table.base, table.settle
+        code = np.select(
+            [table.of_kind(Kind.SPOT), table.is_option, table.is_inverse],
+            [SPOT, OPTION, INVERSE],
+            default=LINEAR,
+        ).astype(np.int8)
+        return cls(
+            shift, floors, rates, haircut_offsets, rows, size_slope, fee_rate, listed, held, code
+        )
 
 
 def _brackets(
@@ -171,23 +185,14 @@ def _assessment(figures: Floats, status: Int8s, currency: str) -> Assessment:
 
 
 def _contracts(market: Market, rules: TieredRules) -> Contracts:
-    table, index = market.instruments, market.index
-    held = np.zeros(len(table), dtype=CONTRACT)
-    held["unit"] = table.quantity_unit
+    table, index, held = market.instruments, market.index, rules.held.copy()
     held["value"] = value_coefficient(table.kind, table.payoff, table.multiplier, market.mark)
-    held["settle_unit"] = table.assets.unit[table.settle]
     held["notional"] = notional_coefficient(table, market.mark, index)
-    held["base"], held["settle"] = table.base, table.settle
-    ordered = (
-        price_units(table), table.multiplier, market.mark,
-        index[table.base], index[table.quote], index[table.settle],
-    )  # fmt: skip
-    code = np.select(
-        [table.of_kind(Kind.SPOT), table.of_kind(Kind.OPTION), table.of_payoff(Payoff.INVERSE)],
-        [SPOT, OPTION, INVERSE],
-        default=LINEAR,
-    ).astype(np.int8)
-    return Contracts(held, np.stack(ordered, axis=1), code, rules.is_unruled)
+    ordered = np.empty((len(table), 6))
+    ordered[:, 0], ordered[:, 1], ordered[:, 2] = table.price_unit, table.multiplier, market.mark
+    ordered[:, 3], ordered[:, 4] = index[table.base], index[table.quote]
+    ordered[:, 5] = index[table.settle]
+    return Contracts(held, ordered, rules.code, rules.is_unruled)
 
 
 def _rules(table: InstrumentTable, market: Market, rules: TieredRules, call_ratio: float) -> Rules:

@@ -85,7 +85,7 @@ def resolve(params: Mapping[str, Any], instruments: InstrumentTable, place: str)
         fee_rate=float(fee_rate),
         has_rule=np.where(is_option, np.nan, 1.0),
         tiered=TieredRules.build(
-            initial, maintenance, haircuts, size_slope, float(fee_rate), is_option
+            instruments, initial, maintenance, haircuts, size_slope, float(fee_rate), is_option
         ),
     )
 
