@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 from plimsoll.core import InputError, parse_time
+from plimsoll.liquidation import load_waterfall, waterfall_names
 from plimsoll.liquidation.deleveraging import (
     AllocationKey,
     Candidates,
@@ -21,7 +22,6 @@ from plimsoll.liquidation.deleveraging import (
     contract_capacity,
     deleverage,
     hedged_part,
-    load_venue_rule,
     measure_concentration,
     measure_coverage,
     measure_overshoot,
@@ -30,7 +30,7 @@ from plimsoll.liquidation.deleveraging import (
     rank_candidates,
 )
 from plimsoll.liquidation.deleveraging.optimum import close_at_least_cost
-from plimsoll.liquidation.deleveraging.rules import ClosePrice, venue_tables
+from plimsoll.liquidation.waterfall.stages import AutoDeleveraging
 
 UNIT = 10**8
 OPEN = HedgeRule.OPEN
@@ -423,16 +423,9 @@ def test_nothing_taken_has_no_concentration() -> None:
     assert found.capacity_share == 0
 
 
-def test_venues_have_their_rules_with_what_is_unconfirmed() -> None:
-    now = parse_time("2026-11-20", "test")
-    (table,) = venue_tables()
-    rules = {venue: load_venue_rule(venue, now) for venue in table.params}
-    assert rules["bitmex"].rank == RankForm.BITMEX
-    assert rules["hyperliquid"].price == ClosePrice.PREVIOUS_ORACLE
-    assert (rules["drift"].key, rules["drift"].rank) == (AllocationKey.CONTRACTS, None)
-    assert set(table.unconfirmed) < set(rules)
-    assert rules["bitmex"].unconfirmed == ""
-    assert "two published forms disagree" in rules["hyperliquid"].unconfirmed
-    assert all((rule.rank is None) == (rule.key != AllocationKey.QUEUE) for rule in rules.values())
-    with pytest.raises(InputError, match="did you mean 'bitmex'"):
-        load_venue_rule("bitmx", now)
+@pytest.mark.parametrize("name", waterfall_names())
+def test_a_waterfall_has_a_rank_exactly_where_it_has_a_queue(name: str) -> None:
+    stages = load_waterfall(name, parse_time("2026-11-20", "test")).stages
+    for stage in stages:
+        if isinstance(stage, AutoDeleveraging):
+            assert (stage.rank is None) == (stage.key != AllocationKey.QUEUE)

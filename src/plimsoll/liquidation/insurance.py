@@ -7,9 +7,10 @@ empty what others rely on. Amounts are integers in minor units of the fund's ass
 
 from dataclasses import dataclass
 
+import numba as nb
 import numpy as np
 
-from plimsoll.core import InputError, Int64s
+from plimsoll.core import Floats, InputError, Int32s, Int64s
 
 MILLION = 10**6
 
@@ -62,25 +63,35 @@ def pay_losses(funds: Funds, rules: FundRules, market: Int64s, loss: Int64s) -> 
     """Losses >= 0 in the order of their rows, each as far as its fund may pay."""
     check_rules(funds, rules)
     _check_rows(rules, market, loss)
-    balance, paid = funds.balance.tolist(), funds.paid.tolist()
-    event = [0] * len(balance)
-    for place, amount in zip(rules.fund.tolist(), paid, strict=True):
-        event[place] += amount
-    given = np.zeros(loss.size, dtype=np.int64)
-    for row, (at, wanted) in enumerate(zip(market.tolist(), loss.tolist(), strict=True)):
-        fund = int(rules.fund[at])
-        room = min(
-            balance[fund] - int(rules.floor[fund]),
-            int(rules.market_cap[at]) - paid[at],
-            int(rules.event_cap[fund]) - event[fund],
-        )
-        amount = max(min(wanted, room), 0)
-        given[row] = amount
-        balance[fund] -= amount
-        paid[at] += amount
-        event[fund] += amount
-    after = Funds(np.array(balance, dtype=np.int64), np.array(paid, dtype=np.int64))
-    return FundPayments(after, given, loss - given)
+    event = np.zeros_like(funds.balance)
+    np.add.at(event, rules.fund, funds.paid)
+    room = np.minimum(funds.balance - rules.floor, rules.event_cap - event)
+    given = np.zeros_like(loss)
+    pay_in_order(loss, market, rules.fund, rules.market_cap - funds.paid, room, given)
+    balance, paid = funds.balance.copy(), funds.paid.copy()
+    np.subtract.at(balance, rules.fund[market], given)
+    np.add.at(paid, market, given)
+    return FundPayments(Funds(balance, paid), given, loss - given)
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def pay_in_order(
+    loss: Int64s | Floats, market: Int32s | Int64s, fund: Int64s, market_room: Int64s | Floats,
+    fund_room: Int64s | Floats, given: Int64s | Floats,
+) -> None:  # fmt: skip
+    """Write what each loss is given; uses the rooms of its market and of its market's fund up.
+
+    A loss of no market, -1, is the first fund's. Amounts are all integers or all floats.
+    """
+    for k in range(loss.size):
+        at = market[k]
+        payer = fund[at] if at >= 0 else 0
+        room = min(fund_room[payer], market_room[at]) if at >= 0 else fund_room[payer]
+        amount = max(min(loss[k], room), 0)
+        given[k] = amount
+        fund_room[payer] -= amount
+        if at >= 0:
+            market_room[at] -= amount
 
 
 def earn_fees(funds: Funds, rules: FundRules, market: Int64s, fee: Int64s) -> FundIncome:

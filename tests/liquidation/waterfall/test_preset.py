@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from plimsoll.core import DatedTable, InputError, load_tables, parse_time, table_at
-from plimsoll.liquidation.deleveraging import AllocationKey, HedgeRule, RankForm, load_venue_rule
-from plimsoll.liquidation.deleveraging.rules import ClosePrice
+from plimsoll.liquidation.deleveraging import AllocationKey, HedgeRule, RankForm
 from plimsoll.liquidation.presets import PRESETS
 from plimsoll.liquidation.presets.decode import stage_name
 from plimsoll.liquidation.protocols import derive
@@ -26,6 +25,7 @@ from plimsoll.liquidation.waterfall.stages import (
     CancelOrders,
     CloseBy,
     CloseOut,
+    ClosePrice,
     FeeTo,
     InsuranceFund,
     LossKey,
@@ -345,13 +345,20 @@ def test_protocols_agree_with_their_own_tables() -> None:
     assert share * vega["one"] == pytest.approx(vega["volume_fraction"])
 
 
-@pytest.mark.parametrize("venue", ["bitmex", "binance", "bybit", "hyperliquid"])
-def test_queues_are_those_of_the_deleveraging_table(venue: str) -> None:
-    stage, rule = stage_of(venue, AutoDeleveraging), load_venue_rule(venue, TODAY)
-    assert (stage.key, stage.rank, stage.price) == (rule.key, rule.rank, rule.price)
-    # What is unconfirmed there is not passed off as known here.
-    if rule.unconfirmed:
-        assert any(path.startswith("stages[") for path in unconfirmed(venue))
+@pytest.mark.parametrize(
+    ("venue", "rank", "price"),
+    [
+        ("bitmex", RankForm.BITMEX, ClosePrice.BANKRUPTCY),
+        ("binance", RankForm.BINANCE, ClosePrice.BANKRUPTCY),
+        ("bybit", RankForm.HYPERLIQUID_DECOMPILED, ClosePrice.BANKRUPTCY),
+        ("hyperliquid", RankForm.HYPERLIQUID_DOCS, ClosePrice.PREVIOUS_ORACLE),
+    ],
+)
+def test_queues_are_those_that_venues_publish(
+    venue: str, rank: RankForm, price: ClosePrice
+) -> None:
+    stage = stage_of(venue, AutoDeleveraging)
+    assert (stage.key, stage.rank, stage.price) == (AllocationKey.QUEUE, rank, price)
 
 
 @pytest.mark.parametrize("name", [name for name in PRESETS if name != "house"])

@@ -41,7 +41,6 @@ from plimsoll.liquidation.deleveraging.ranks import (
     order_candidates,
     rank_candidates,
 )
-from plimsoll.liquidation.deleveraging.rules import VenueRule, load_venue_rule
 
 __all__ = [
     "AllocationKey",
@@ -55,13 +54,11 @@ __all__ = [
     "Queue",
     "RankForm",
     "Ranks",
-    "VenueRule",
     "charge_closes",
     "close_by_queue",
     "contract_capacity",
     "deleverage",
     "hedged_part",
-    "load_venue_rule",
     "measure_concentration",
     "measure_coverage",
     "measure_overshoot",

@@ -2,6 +2,7 @@
 
 Hyperliquid's two published forms disagree: a position 1 % in profit at 20x stands before one 50 %
 in profit at 10x by its documentation, behind it by the form read from its program. Both are here.
+MEXC is said to use BitMEX's form, Aster Binance's; a waterfall's own stands in its preset.
 """
 
 from dataclasses import dataclass

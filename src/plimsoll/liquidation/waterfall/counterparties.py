@@ -33,9 +33,8 @@ from plimsoll.liquidation.deleveraging import (
 )
 from plimsoll.liquidation.deleveraging.allocation import scale_whole
 from plimsoll.liquidation.deleveraging.kernels import number_groups, sort_rows
-from plimsoll.liquidation.deleveraging.rules import ClosePrice
 from plimsoll.liquidation.waterfall.scene import Scene
-from plimsoll.liquidation.waterfall.stages import AutoDeleveraging
+from plimsoll.liquidation.waterfall.stages import AutoDeleveraging, ClosePrice
 from plimsoll.margin import Assessment
 from plimsoll.margin.exposure import notional_coefficient
 

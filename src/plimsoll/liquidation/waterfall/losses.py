@@ -7,12 +7,12 @@ goes to counterparties, or to all.
 
 from dataclasses import dataclass
 
-import numba as nb
 import numpy as np
 
-from plimsoll.core import Floats, Int32s, Int64s, sum_by
+from plimsoll.core import Floats, Int64s, sum_by
 from plimsoll.liquidation.closing import Holdings
 from plimsoll.liquidation.deleveraging.allocation import order_by_fraction
+from plimsoll.liquidation.insurance import pay_in_order
 from plimsoll.liquidation.waterfall.policy import Policy
 from plimsoll.liquidation.waterfall.scene import Scene
 from plimsoll.margin import Assessment
@@ -101,29 +101,13 @@ def _cover_in_order(
     order = np.argsort(place, kind="stable")
     wanted = np.concatenate([loss[rows], owed[debts]])
     market = np.concatenate([held.instrument[rows], np.full(debts.size, -1, dtype=np.int32)])
-    given, paid = np.empty(order.size), np.zeros(room.size)
-    _pay_in_order(wanted[order], market[order], room.copy(), event, paid, given)
+    given, one_fund = np.empty(order.size), np.zeros(room.size, dtype=np.int64)
+    claim = market[order]
+    pay_in_order(wanted[order], claim, one_fund, room.copy(), np.array([event]), given)
     amount = np.empty(order.size)
     amount[order] = given
+    paid = sum_by(claim[claim >= 0], given[claim >= 0], room.size)
     share[rows] = amount[: rows.size] / loss[rows]
     unpaid = owed.copy()
     unpaid[debts] -= amount[rows.size :]
     return Cover(share, paid, unpaid)
-
-
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _pay_in_order(
-    wanted: Floats, market: Int32s, room: Floats, event: float, paid: Floats, given: Floats
-) -> None:
-    """What each gets of ``event`` and of its market's ``room``; a market of -1 has no bound.
-
-    Adds to ``paid`` by market, and uses ``room`` up.
-    """
-    for k in range(wanted.size):
-        amount = min(wanted[k], event)
-        if market[k] >= 0:
-            amount = min(amount, room[market[k]])
-            room[market[k]] -= amount
-            paid[market[k]] += amount
-        event -= amount
-        given[k] = amount

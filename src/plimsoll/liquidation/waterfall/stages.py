@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from plimsoll.liquidation.deleveraging import AllocationKey, HedgeRule, RankForm
-from plimsoll.liquidation.deleveraging.rules import ClosePrice
 
 
 class OrderScope(StrEnum):
@@ -53,6 +52,14 @@ class TakeoverPrice(StrEnum):
 
     BANKRUPTCY = "bankruptcy"
     MARK = "mark"
+
+
+class ClosePrice(StrEnum):
+    """Where a counterparty is closed."""
+
+    BANKRUPTCY = "bankruptcy"
+    MARK = "mark"
+    PREVIOUS_ORACLE = "previous_oracle"
 
 
 class LossKey(StrEnum):
