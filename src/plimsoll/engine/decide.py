@@ -68,6 +68,8 @@ def decide(
     batches = [calls] if calls.event_count else []
     book = apply(book, calls) if calls.event_count else book
     in_question = _to_liquidate(book, found)
+    if not in_question.size and not fund_holds(book.rows):
+        return Decided(book, tuple(batches), called, in_question, in_question, (), pace)
     scene = Scene.begin(
         market, rules.models, rules.policies, book.market_phase, pace,
         fund_value(book, market) if in_question.size else 0.0, previous_mark, is_whole,

@@ -173,6 +173,8 @@ def repay_debts(
     the next round's takeover. Of a debt a close factor lets only so much be repaid in one round,
     while the pool's ``margin_ratio`` (by pool) is below the ratio from which all of it may.
     """
+    if not pools.size:
+        return Transfers()
     table = book.instruments.assets
     rows, offsets = rows_of(book.balances.offsets, pools)
     owner = np.repeat(np.arange(pools.size, dtype=np.int64), np.diff(offsets))

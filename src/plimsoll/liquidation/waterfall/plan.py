@@ -146,13 +146,13 @@ def _close(book: Book, scene: Scene, policy: Policy, question: Question, reduces
     stage, auction = policy.close_out, policy.auction
     if stage is None:
         reduces = reduces & is_tradable(question.held, scene.may_close, reduces.size)
+    if not reduces.any() or (stage is None and auction is None):
+        return Closed(Trades(), Transfers(), question.pools[:0], notional)
     part, at = question.part(reduces)
     if stage is not None:
         done = close_in_market(book, scene, policy, stage, part)
     elif auction is not None:
         done = auction_pools(book, scene.market, policy, auction, part)
-    else:
-        return Closed(Trades(), Transfers(), part.pools[:0], notional)
     notional[at] = done.notional
     return replace(done, notional=notional)
 
