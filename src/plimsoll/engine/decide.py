@@ -86,8 +86,9 @@ def decide(
             book = apply(book, settlement)
             batches.append(settlement)
             pace = pace.after(settlement, window_seconds(rules.policies))
-    touched = distinct(np.concatenate([in_question[:0], *(item.touched for item in rounds)]))
-    touched = np.setdiff1d(touched, in_question, assume_unique=True)
+    touched = np.concatenate([in_question[:0], *(item.touched for item in rounds)])
+    if touched.size:
+        touched = np.setdiff1d(distinct(touched), in_question, assume_unique=True)
     return Decided(book, tuple(batches), called, in_question, touched, tuple(rounds), pace)
 
 

@@ -1,10 +1,11 @@
 """The events of the ledger, as columns: one table per kind, empty where nothing happened."""
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from enum import IntEnum
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from plimsoll.book import PoolKind
 from plimsoll.core import Bools, Int8s, Int32s, Int64s
@@ -196,28 +197,24 @@ def one_row(empty: Events, row: tuple[int, ...]) -> Events:
 
 def join_trades(parts: tuple[Trades, ...]) -> Trades:
     """One table of several, in order."""
-    return Trades(
-        *(
-            np.concatenate([getattr(part, column.name) for part in parts])
-            for column in fields(Trades)
-        )
-    )
+    return _join(Trades(), [part for part in parts if part.pool.size])
 
 
 def join_transfers(parts: tuple[Transfers, ...]) -> Transfers:
     """One table of several, in order; transfers of nothing are dropped."""
-    whole = Transfers(
-        *(
-            np.concatenate([getattr(part, column.name) for part in parts])
-            for column in fields(Transfers)
-        )
-    )
+    whole = _join(Transfers(), [part for part in parts if part.source.size])
     keep = whole.amount != 0
-    return replace(
-        whole,
-        source=whole.source[keep],
-        target=whole.target[keep],
-        asset=whole.asset[keep],
-        amount=whole.amount[keep],
-        reason=whole.reason[keep],
-    )
+    return whole if keep.all() else Transfers(*(column[keep] for column in columns_of(whole)))
+
+
+def columns_of(events: Trades | Transfers) -> tuple[NDArray[Any], ...]:
+    """The columns of a table, in the order of its fields."""
+    return tuple(getattr(events, name) for name in events.__slots__)
+
+
+def _join(nothing: Events, parts: list[Events]) -> Events:
+    """One table of several that are not empty; itself where it is alone."""
+    if len(parts) < 2:
+        return parts[0] if parts else nothing
+    columns = zip(*(columns_of(part) for part in parts), strict=True)
+    return type(nothing)(*(np.concatenate(each) for each in columns))

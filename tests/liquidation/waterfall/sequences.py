@@ -81,6 +81,8 @@ class Setting:
     """Where a sequence plays: rules, contracts and assets (by row), and prices [rows] at the start.
 
     ``usd`` is what one unit of each instrument's quantity and of each asset is worth at the start.
+    Assets are coins (``is_coin``), the dollar, or stablecoins, which may leave their peg
+    (``is_stable``).
     """
 
     name: str
@@ -91,6 +93,8 @@ class Setting:
     assets: tuple[int, ...]
     price: np.ndarray
     usd: np.ndarray
+    is_coin: np.ndarray
+    is_stable: np.ndarray
 
     @classmethod
     def of(
@@ -101,11 +105,14 @@ class Setting:
         price = np.array([prices.get(key, np.nan) for key in (*table.symbols, *table.assets.names)])
         count = len(table)
         each = notional_coefficient(table, price[:count], price[count:]) * table.quantity_unit
+        names = table.assets.names
         return cls(
             name, table, rules, choices,
             tuple(table.find(symbol, "") for symbol in contracts),
             tuple(table.assets.find(asset, "") for asset in assets),
             price, np.concatenate([each, price[count:] * table.assets.unit]),
+            np.array([asset not in STABLE for asset in names]),
+            np.array([asset in STABLE - {"USD"} for asset in names]),
         )  # fmt: skip
 
     @property
@@ -231,16 +238,14 @@ def moved(
     setting: Setting, sequence: Sequence, random: np.random.Generator, level: np.ndarray
 ) -> np.ndarray:
     """Each asset's price as a factor of its first: a walk that is drawn back to where it began."""
-    names = setting.table.assets.names
-    is_coin = np.array([name not in STABLE for name in names])
     change = random.normal(0.0, sequence.wild, level.size) - 0.02 * np.log(level)
     if Happens.GAP in sequence.kinds and random.random() < 0.05:
         change += random.uniform(-1.2, 0.9) * (0.5 + 0.5 * random.random(level.size))
-    coins = np.where(is_coin, level * np.exp(change), level)
+    coins = np.where(setting.is_coin, level * np.exp(change), level)
     if Happens.DEPEG in sequence.kinds:
         has_left = random.random(level.size) < 0.01
         peg = np.where(has_left, random.uniform(0.5, 1.02, level.size), 0.9 * level + 0.1)
-        coins = np.where(is_coin | (np.array(names) == "USD"), coins, peg)
+        coins = np.where(setting.is_stable, peg, coins)
     return coins
 
 
@@ -287,6 +292,10 @@ class Draw:
         """One of the choices."""
         return int(choices[int(self.random.integers(len(choices)))])
 
+    def of(self, *numbers: float) -> float:
+        """One of the numbers."""
+        return numbers[int(self.random.integers(len(numbers)))]
+
     def customers(self) -> np.ndarray:
         """Pools of accounts."""
         return np.arange(SYSTEM, self.book.pool_count)
@@ -317,12 +326,14 @@ class Draw:
     def trade(self, counterparty: int | None) -> tuple[list, list]:
         """A fill, and margin that both sides pay in for it."""
         instrument = self.among(self.setting.contracts)
-        pool, other = self.random.choice(self.customers(), 2, replace=False).tolist()
+        count = self.book.pool_count - SYSTEM
+        at, further = int(self.random.integers(count)), int(self.random.integers(1, count))
+        pool, other = SYSTEM + at, SYSTEM + (at + further) % count
         other = other if counterparty is None else counterparty
         usd = 10.0 ** self.random.uniform(1.0, 4.5)
         row = (pool, other, instrument, self.size(instrument, usd),
                self.price(instrument, 0.001), int(self.random.integers(0, 1000)), 0)  # fmt: skip
-        rate = self.random.choice([0.0, 0.03, 0.12, 0.3])
+        rate = self.of(0.0, 0.03, 0.12, 0.3)
         payers = [side for side in (pool, other) if side >= SYSTEM and rate > 0]
         return [row], [self.pay(side, usd * rate) for side in payers]
 
@@ -339,7 +350,7 @@ class Draw:
         target = int(SystemPool.WORLD)
         if reason == TransferReason.MARGIN:
             target = self.among(self.book.pools_of(int(self.book.pool_account[pool])))
-        share = self.random.choice([0.05, 0.3, 1.0])
+        share = self.of(0.05, 0.3, 1.0)
         amount = int(owned.amount[at] * share)
         return [(pool, target, int(owned.asset[at]), amount, reason)] if target != pool else []
 
@@ -403,7 +414,7 @@ def happened(
             fills, paid = fills + trades, paid + deposits
         elif kind == Happens.DEPOSIT:
             usd = 10.0 ** random.uniform(1.0, 3.5)
-            usd *= random.choice([1, 1, 1, -0.3] if setting.contracts else [1, -0.6])
+            usd *= draw.of(1.0, 1.0, 1.0, -0.3) if setting.contracts else draw.of(1.0, -0.6)
             paid.append(draw.pay(draw.among(draw.customers()), usd))
         elif kind in (Happens.WITHDRAWAL, Happens.MARGIN) and not paid:
             out = kind == Happens.WITHDRAWAL

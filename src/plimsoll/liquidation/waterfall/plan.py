@@ -107,13 +107,15 @@ def _plan_pools(
     done.notional[rows] = lost.held.notional
     is_timed = stage is not None and max(stage.cooldown_s, stage.whole_within_s) > 0
     again = done.pools if is_timed else done.pools[:0]
+    if again.size:
+        again = np.setdiff1d(again, begun, assume_unique=True)
     return Plan(
         batch=EventBatch(
             time_ns=scene.market.as_of_ns,
             cancels=_cancel_orders(book, question.pools, policy),
             trades=join_trades((done.trades, taken.trades)),
             transfers=join_transfers((done.transfers, taken.transfers, repaid)),
-            states=_state_changes(begun, np.setdiff1d(again, begun, assume_unique=True), released),
+            states=_state_changes(begun, again, released),
         ),
         begun=begun,
         released=released,
@@ -167,7 +169,7 @@ def _has_both_signs(book: Book, pools: Int64s) -> Bools:
 
 
 def _cancel_orders(book: Book, pools: Int64s, policy: Policy) -> Cancels:
-    if policy.cancel is None:
+    if policy.cancel is None or not book.orders.order_id.size:
         return Cancels()
     rows, offsets = rows_of(book.orders.offsets, pools)
     owner = np.repeat(pools, np.diff(offsets)).astype(np.int32)
@@ -178,6 +180,8 @@ def _cancel_orders(book: Book, pools: Int64s, policy: Policy) -> Cancels:
 
 
 def _state_changes(begun: Int64s, again: Int64s, released: Int64s) -> StateChanges:
+    if not begun.size + again.size + released.size:
+        return StateChanges()
     states: Int8s = np.repeat(
         np.array([PoolState.LIQUIDATING, PoolState.NORMAL], dtype=np.int8),
         [begun.size + again.size, released.size],
