@@ -20,7 +20,8 @@ KEYS = {
     "accounts", "pools", "positions", "gross_notional", "ticks", "from", "to", "events",
     "margin_calls", "liquidated_accounts", "liquidated_notional", "taken_over",
     "unknown_account_ticks", "insurance_fund_start", "insurance_fund_end", "bad_debt",
-    "bad_debt_uncovered", "conservation_residual", "journal_hash", "state_hash",
+    "deleveraged_notional", "socialised", "bad_debt_uncovered", "conservation_residual",
+    "journal_hash", "state_hash",
 }  # fmt: skip
 # The hour of the crash, by the minute.
 HOUR = ("--start", "2025-10-10T20:45:00Z", "--end", "2025-10-10T21:45:00Z")

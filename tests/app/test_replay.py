@@ -147,6 +147,8 @@ def test_every_tick_is_heard_and_counted(played: Played) -> None:
         assert history.margin_calls[tick] == outcome.called.size
         assert history.closed_notional[tick].tolist() == outcome.closed_notional.tolist()
         assert history.insurance_fund[tick] == outcome.insurance_fund
+        assert history.deleveraged[tick] == outcome.deleveraged
+        assert history.socialised[tick] == outcome.socialised
     assert history.status_counts[0, Status.OK] > ACCOUNTS * 0.9
     assert history.status_counts[3, Status.BANKRUPT] > 0
 

@@ -63,6 +63,8 @@ class History:
     closed_notional: Floats
     insurance_fund: Floats
     bad_debt: Floats
+    deleveraged: Floats
+    socialised: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +219,7 @@ class _Recorder:
         self.margin_calls = np.zeros(ticks, dtype=np.int64)
         self.closed = np.zeros((ticks, instruments))
         self.fund = np.zeros(ticks)
-        self.deficit = np.zeros(ticks)
+        self.deficit, self.deleveraged, self.socialised = np.zeros((3, ticks))
         self.casualties: list[Casualty] = []
         self.liquidated: set[int] = set()
 
@@ -233,6 +235,7 @@ class _Recorder:
         self.closed[tick] = outcome.closed_notional
         self.fund[tick] = outcome.insurance_fund
         self.deficit[tick] = -np.minimum(outcome.taken_over_equity, 0.0).sum()
+        self.deleveraged[tick], self.socialised[tick] = outcome.deleveraged, outcome.socialised
         self.liquidated.update(book.pool_account[outcome.begun].tolist())
         for pool, equity in zip(outcome.taken_over, outcome.taken_over_equity, strict=True):
             start = float(first.assessment.equity[pool])
@@ -240,5 +243,6 @@ class _Recorder:
 
     def history(self) -> History:
         return History(
-            self.status_counts, self.margin_calls, self.closed, self.fund, np.cumsum(self.deficit)
-        )
+            self.status_counts, self.margin_calls, self.closed, self.fund,
+            np.cumsum(self.deficit), self.deleveraged, self.socialised,
+        )  # fmt: skip

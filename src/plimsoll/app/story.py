@@ -40,6 +40,8 @@ def summary_of(result: ReplayResult) -> dict[str, object]:
         "insurance_fund_start": round(result.insurance_fund_start, 2),
         "insurance_fund_end": round(float(history.insurance_fund[-1]), 2),
         "bad_debt": round(float(history.bad_debt[-1]), 2),
+        "deleveraged_notional": round(float(history.deleveraged.sum()), 2),
+        "socialised": round(float(history.socialised.sum()), 2),
         "bad_debt_uncovered": round(result.bad_debt_uncovered, 2),
         "conservation_residual": result.conservation_residual,
         "journal_hash": result.journal_hash,
@@ -57,6 +59,8 @@ LABELS = MappingProxyType(
         "insurance_fund_start": "Insurance fund, start",
         "insurance_fund_end": "Insurance fund, end",
         "bad_debt": "Losses past zero equity",
+        "deleveraged_notional": "Deleveraged notional",
+        "socialised": "Losses shared among users",
         "bad_debt_uncovered": "Bad debt uncovered",
         "conservation_residual": "Conservation residual",
         "events": "Events journaled",
@@ -68,7 +72,7 @@ LABELS = MappingProxyType(
 
 MONEY = frozenset(
     {"gross_notional", "liquidated_notional", "insurance_fund_start", "insurance_fund_end",
-     "bad_debt", "bad_debt_uncovered"}
+     "bad_debt", "deleveraged_notional", "socialised", "bad_debt_uncovered"}
 )  # fmt: skip
 
 
