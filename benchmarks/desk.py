@@ -66,7 +66,7 @@ def open_desk(accounts: int) -> Desk:
     quantity = np.rint(sign * usd / each[instrument] / table.quantity_unit[instrument])
     entry = market.mark[instrument] * np.exp(random.normal(0.0, 0.03, pool.size))
     worth = quantity * table.quantity_unit[instrument] * value_coefficient(
-        table.kind[instrument], table.payoff[instrument], table.multiplier[instrument], entry
+        table.is_inverse[instrument], table.multiplier[instrument], entry
     )  # fmt: skip
     is_option = table.of_kind(Kind.OPTION)[instrument]
     cost = np.where(is_option, 0.0, worth / table.assets.unit[table.settle[instrument]])

@@ -23,7 +23,7 @@ from plimsoll.engine import Inputs, LiveEngine, Rules, load_rules, open_state, s
 from plimsoll.instruments import Kind
 from plimsoll.ledger import EventBatch, Trades
 from plimsoll.margin import assess
-from plimsoll.margin.exposure import notional_coefficient, price_units
+from plimsoll.margin.exposure import notional_coefficient
 from plimsoll.market import Market, PriceBatch, SanityRules
 
 CALLS, TICKS, STEPS = 100_000, 2_000, 3
@@ -110,7 +110,7 @@ def trades_at(market: Market, pools: int, count: int) -> Trades:
     usd = random.lognormal(5.0, 1.0, count) * random.choice([-1.0, 1.0], count)
     each = notional_coefficient(table, mark, market.index)[instrument]
     quantity = np.rint(usd / each / table.quantity_unit[instrument]).astype(np.int64)
-    price = np.rint(mark / price_units(table))[instrument].astype(np.int64)
+    price = np.rint(mark / table.price_unit)[instrument].astype(np.int64)
     zeros = np.zeros(count, dtype=np.int64)
     return Trades(
         random.integers(len(SystemPool), pools, count).astype(np.int32),

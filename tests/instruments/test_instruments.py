@@ -109,8 +109,8 @@ def test_a_day_that_does_not_exist_is_refused() -> None:
 def profit_of(symbol: str, multiplier: float, quantity: float, entry: float, mark: float) -> float:
     row = parse_symbol(symbol)
     columns = [np.array([x]) for x in (multiplier, quantity, entry, mark)]
-    kind, payoff = np.array([row.kind], np.int8), np.array([row.payoff], np.int8)
-    return profit(kind, payoff, *columns)[0]
+    table = InstrumentTable.build([row], {})
+    return profit(table.is_inverse, *columns)[0]
 
 
 @pytest.mark.parametrize(
@@ -148,8 +148,8 @@ def test_an_inverse_profit_is_never_linearised(entry: float, move: float, symbol
 
 
 def test_a_missing_price_has_no_value() -> None:
-    kinds, payoffs = np.array([1, 1], np.int8), np.array([0, 1], np.int8)
-    assert np.isnan(value_coefficient(kinds, payoffs, np.ones(2), np.full(2, np.nan))).all()
+    both = np.array([False, True])
+    assert np.isnan(value_coefficient(both, np.ones(2), np.full(2, np.nan))).all()
 
 
 # -- tables --------------------------------------------------------------------------------------

@@ -5,12 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from plimsoll.simulation.incidents import Figure, Incident, Moment, Played
-from plimsoll.simulation.incidents.library import (
-    Verdict,
-    assumptions_of,
-    play_both,
-    verdict,
-)
+from plimsoll.simulation.incidents.library import Verdict, play_both, verdict
 
 THOUSAND = 1000.0
 MILLION = 1e6
@@ -19,13 +14,12 @@ PATH_TIMES_MIN = 3
 
 @dataclass(frozen=True, slots=True)
 class IncidentStudy:
-    """An incident, its two plays and what they say; ``assumptions`` are what no source confirms."""
+    """An incident, its two plays and what they say."""
 
     incident: Incident
     off: Played
     on: Played
     verdict: Verdict
-    assumptions: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +34,7 @@ class Row:
 def study_incident(incident: Incident) -> IncidentStudy:
     """Both plays, judged."""
     off, on = play_both(incident)
-    return IncidentStudy(incident, off, on, verdict(incident, off, on), assumptions_of(incident))
+    return IncidentStudy(incident, off, on, verdict(incident, off, on))
 
 
 def timeline(study: IncidentStudy) -> tuple[Row, ...]:

@@ -133,7 +133,7 @@ def _describe(result: ReplayResult, casualty: Casualty) -> CasualtyRow:
     prices[feed.row] = feed.last_prices(casualty.tick)
     then, index = prices[: len(table)], prices[len(table) :]
     gained = index[table.settle[i]] * profit(
-        table.kind[i], table.payoff[i], table.multiplier[i], quantity, market.mark[i], then[i]
+        table.is_inverse[i], table.multiplier[i], quantity, market.mark[i], then[i]
     )
     worst = int(np.argmin(gained))
     symbol, move = table.symbols[i[worst]], then[i[worst]] / market.mark[i[worst]] - 1

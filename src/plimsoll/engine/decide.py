@@ -28,6 +28,11 @@ from plimsoll.liquidation.calls import gravity_of, next_states
 from plimsoll.margin import Assessment, assess, model_of_pools
 from plimsoll.market import Market
 
+# Columns are compared with plain integers: an enumeration costs more than the comparison.
+_SYSTEM, _NORMAL = int(PoolKind.SYSTEM), int(PoolState.NORMAL)
+_LIQUIDATING = int(PoolState.LIQUIDATING)
+_UNKNOWN, _LIQUIDATABLE = int(Status.UNKNOWN), int(Status.LIQUIDATABLE)
+
 
 @dataclass(frozen=True, slots=True)
 class Decided:
@@ -97,13 +102,13 @@ def _margin_calls(
 ) -> tuple[EventBatch, Int64s]:
     """Changes of level short of liquidation, the graver first, and the pools that are called."""
     state, status, owner = book.pool_state, assessment.status, model_of_pools(book)
-    ratio = np.where(status == Status.UNKNOWN, np.nan, assessment.margin_ratio)
-    is_customer = book.pool_kind != PoolKind.SYSTEM
-    is_open = is_customer & (status < Status.LIQUIDATABLE) & (state != PoolState.LIQUIDATING)
+    ratio = np.where(status == _UNKNOWN, np.nan, assessment.margin_ratio)
+    is_customer = book.pool_kind != _SYSTEM
+    is_open = is_customer & (status < _LIQUIDATABLE) & (state != _LIQUIDATING)
     after = state.copy()
     for number, ladder in enumerate(rules.ladders):
         first = ladder.announced[0].ratio if ladder.announced else np.inf
-        is_due = is_open & (owner == number) & ((state != PoolState.NORMAL) | (ratio >= first))
+        is_due = is_open & (owner == number) & ((state != _NORMAL) | (ratio >= first))
         at = np.flatnonzero(is_due)
         if at.size:
             since = book.pool_since_ns[at]
@@ -121,8 +126,8 @@ def _margin_calls(
 def _to_liquidate(book: Book, assessment: Assessment) -> Int64s:
     """Pools past the line, and those whose procedure has not ended."""
     return np.flatnonzero(
-        (book.pool_kind != PoolKind.SYSTEM)
-        & ((assessment.status >= Status.LIQUIDATABLE) | (book.pool_state == PoolState.LIQUIDATING))
+        (book.pool_kind != _SYSTEM)
+        & ((assessment.status >= _LIQUIDATABLE) | (book.pool_state == _LIQUIDATING))
     )
 
 
@@ -152,8 +157,8 @@ def _liquidate(
         rounds.append(item)
         scene = scene.later(item.batch, item.fund_paid, window_s)
         # A round may stop before the last waterfall: who fails under it is not in procedure yet.
-        waits = current.status >= Status.LIQUIDATABLE
-        pools = pools[waits | (book.pool_state[pools] == PoolState.LIQUIDATING)]
+        waits = current.status >= _LIQUIDATABLE
+        pools = pools[waits | (book.pool_state[pools] == _LIQUIDATING)]
         # Those who were closed against others, or took them over, may fail by that.
         pools = distinct(np.concatenate([pools, item.touched]))
     return book, scene, rounds

@@ -7,26 +7,25 @@ quantity * multiplier * (1/entry - 1/mark), exactly, never its tangent.
 
 import numpy as np
 
-from plimsoll.core import Floats, Int8s
-from plimsoll.instruments.instrument import Kind, Payoff
+from plimsoll.core import Bools, Floats
 
 
-def value_coefficient(kind: Int8s, payoff: Int8s, multiplier: Floats, price: Floats) -> Floats:
+def value_coefficient(is_inverse: Bools, multiplier: Floats, price: Floats) -> Floats:
     """v(1, price) per contract in the settle asset, elementwise.
 
+    ``is_inverse`` and ``multiplier`` are columns of ``InstrumentTable``.
     Linear, quanto, spot and options: multiplier * price (an option's price is in its settle
     asset). Inverse futures: -multiplier / price, since a long is short the coin's reciprocal.
     A NaN price gives NaN.
     """
-    is_inverse = (payoff == Payoff.INVERSE) & (kind != Kind.OPTION)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(np.where(is_inverse, -multiplier / price, multiplier * price))
 
 
 def profit(
-    kind: Int8s, payoff: Int8s, multiplier: Floats, quantity: Floats, entry: Floats, mark: Floats
+    is_inverse: Bools, multiplier: Floats, quantity: Floats, entry: Floats, mark: Floats
 ) -> Floats:
     """Profit in the settle asset of ``quantity`` contracts (long > 0) from entry to mark."""
-    at_mark = value_coefficient(kind, payoff, multiplier, mark)
-    at_entry = value_coefficient(kind, payoff, multiplier, entry)
+    at_mark = value_coefficient(is_inverse, multiplier, mark)
+    at_entry = value_coefficient(is_inverse, multiplier, entry)
     return np.asarray(quantity * (at_mark - at_entry))

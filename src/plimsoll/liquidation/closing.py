@@ -82,10 +82,10 @@ def closing_costs(
     Taken at the price at which it would trade, so that they are what the ledger will book.
     """
     table, i = book.instruments, held.instrument
-    kind, payoff, multiplier = table.kind[i], table.payoff[i], table.multiplier[i]
+    inverse, multiplier = table.is_inverse[i], table.multiplier[i]
     price = forced_price(book, market, held, policy.slippage_rate) * table.price_unit[i]
-    traded = value_coefficient(kind, payoff, multiplier, price)
-    worth = value_coefficient(kind, payoff, multiplier, market.mark[i])
+    traded = value_coefficient(inverse, multiplier, price)
+    worth = value_coefficient(inverse, multiplier, market.mark[i])
     usd = np.abs(held.quantity) * table.quantity_unit[i] * market.index[table.settle[i]]
     value = usd * np.abs(traded)
     lost = usd * np.abs(worth - traded) + value * policy.taker_fee_rate

@@ -90,7 +90,7 @@ def measure_exposure(book: Book, market: Market, layout: Layout) -> Exposure:
     table = book.instruments
     assets = table.assets
     slots, groups = layout.slot_instrument.size, layout.group_underlying.size
-    value = value_coefficient(table.kind, table.payoff, table.multiplier, market.mark)
+    value = value_coefficient(table.is_inverse, table.multiplier, market.mark)
     notional = notional_coefficient(table, market.mark, market.index)
     settle_unit = assets.unit[table.settle]
     quantity, cost = np.zeros(slots), np.zeros(slots)
@@ -138,8 +138,3 @@ def _orders(book: Book, layout: Layout) -> OpenOrders:
         rows.price * table.price_unit[rows.instrument],
         rows.is_reduce_only,
     )
-
-
-def price_units(table: InstrumentTable) -> Floats:
-    """Price in one exact unit of each instrument's orders, shape [instruments]."""
-    return table.price_unit

@@ -122,7 +122,7 @@ class PriceBoard:
         """Prices usable at ``as_of_ns``: the median over the sources that pass their checks."""
         count, assets = len(self.instruments), len(self.instruments.assets.names)
         verdict = self.verdicts(as_of_ns, rules)
-        passed = verdict == Quality.GOOD
+        passed = verdict == _GOOD
         usable = agreeing(self.price, passed, rules.apart_max)
         used = usable.sum(axis=0)
         quality = self._quality(verdict, passed, used, as_of_ns, rules)
@@ -141,7 +141,7 @@ class PriceBoard:
         return Market(
             instruments=self.instruments,
             as_of_ns=as_of_ns,
-            price=np.where(quality == Quality.GOOD, price, np.nan),
+            price=np.where(quality == _GOOD, price, np.nan),
             time_ns=time_ns,
             quality=quality,
             sources_used=used.astype(np.int8),
@@ -153,7 +153,7 @@ class PriceBoard:
 
     def verdicts(self, as_of_ns: int, rules: SanityRules) -> Int8s:
         """Each source's verdict at an instant: an accepted price may have grown old or frozen."""
-        is_good = self.quality == Quality.GOOD
+        is_good = self.quality == _GOOD
         stale = is_good & (
             (as_of_ns - self.time_ns > rules.age_ns_max)
             | (self.time_ns - as_of_ns > rules.clock_skew_ns_max)
@@ -193,7 +193,7 @@ class PriceBoard:
 
     def remember(self, market: Market, rules: SanityRules) -> "PriceBoard":
         """The board that knows which prices a market found usable; ask it before the next one."""
-        good = market.quality == Quality.GOOD
+        good = market.quality == _GOOD
         average = self.average
         if rules.bands:
             average = self.average.copy()

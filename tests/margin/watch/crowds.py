@@ -19,7 +19,7 @@ from plimsoll.ledger import (
     apply_live,
 )
 from plimsoll.margin import ModelSet, load_models
-from plimsoll.margin.exposure import notional_coefficient, price_units
+from plimsoll.margin.exposure import notional_coefficient
 from plimsoll.margin.watch import Changes, Watch
 from plimsoll.market import Market
 from tests.margin.watch.swept import SYSTEM, Change, Swept, seen
@@ -162,7 +162,7 @@ def _usable(book: Book, market: Market) -> Int64s:
 
 def _prices(book: Book, market: Market, rows: Int64s) -> Int64s:
     """Marks in each contract's price units."""
-    return np.maximum(np.rint(market.mark / price_units(book.instruments))[rows], 1).astype(
+    return np.maximum(np.rint(market.mark / book.instruments.price_unit)[rows], 1).astype(
         np.int64
     )
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from plimsoll.core import Floats
-from plimsoll.instruments import Kind, Payoff, profit
+from plimsoll.instruments import profit
 from plimsoll.market.surface import svi_total_variance
 from plimsoll.pricing import (
     Greeks,
@@ -142,8 +142,8 @@ def shocked_future(case: Case) -> dict[str, float]:
     time = _one(_years(case.inputs["T"]))
     forward = float(carry_forward(_one(index), _one(case.inputs["basis"]), time)[0])
     gained = profit(
-        np.array([Kind.FUTURE], dtype=np.int8), np.array([Payoff.LINEAR], dtype=np.int8),
-        np.ones(1), _one(size), _one(forward), _one(forward * (1 + case.inputs["shock"])),
+        np.zeros(1, dtype=np.bool_), np.ones(1), _one(size),
+        _one(forward), _one(forward * (1 + case.inputs["shock"])),
     )  # fmt: skip
     contingency = abs(size) * index * case.inputs["cont"]
     return {"F": forward, "contingency": contingency, "pnl": float(gained[0])}

@@ -1,6 +1,6 @@
 """``plimsoll incident``: the library of real failures, and one of them as a story."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -113,7 +113,7 @@ def _print_story(study: IncidentStudy) -> None:
     if incident.why_not:
         console.print(f"Why no reproduction: {incident.why_not}")
     console.print(f"\nSources: {incident.source}")
-    _print_assumptions(study.assumptions)
+    _print_assumptions(incident.assumptions)
 
 
 def _timeline_table(study: IncidentStudy) -> Table:
@@ -157,8 +157,7 @@ def _outcome_table(study: IncidentStudy) -> Table:
     return table
 
 
-def _print_assumptions(assumptions: Iterable[str]) -> None:
-    listed = tuple(assumptions)
+def _print_assumptions(listed: tuple[str, ...]) -> None:
     if not listed:
         return
     console = stdout()
@@ -191,7 +190,7 @@ def _plain(study: IncidentStudy) -> dict[str, object]:
         "moments_without_control": [_moment(moment) for moment in study.off.moments],
         "moments_with_control": [_moment(moment) for moment in study.on.moments],
         "source": incident.source,
-        "assumptions": list(study.assumptions),
+        "assumptions": list(incident.assumptions),
     }  # fmt: skip
 
 

@@ -50,7 +50,7 @@ def render_incident_report(study: IncidentStudy) -> str:
     if incident.why_not:
         notes.append(f"Why no reproduction: {incident.why_not}")
     notes.append(f"Sources: {incident.source}")
-    notes += [f"Assumed: {assumption}" for assumption in study.assumptions]
+    notes += [f"Assumed: {assumption}" for assumption in incident.assumptions]
     return render_frame(
         title,
         (

@@ -81,6 +81,6 @@ def _value_at_mark(book: Book, scene: Scene, others: Others) -> Floats:
     """Value of the others' positions at mark, units of their settle assets, with sign."""
     held, table = others.held, book.instruments
     i = held.instrument
-    per_unit = value_coefficient(table.kind, table.payoff, table.multiplier, scene.market.mark)[i]
+    per_unit = value_coefficient(table.is_inverse, table.multiplier, scene.market.mark)[i]
     contracts = held.quantity * table.quantity_unit[i]
     return np.asarray(contracts * per_unit / table.assets.unit[table.settle[i]])

@@ -10,7 +10,6 @@ from plimsoll.core import Floats, InputError, Int8s, Int64s
 from plimsoll.instruments import InstrumentTable, Kind, Payoff, value_coefficient
 from plimsoll.margin.assessment import Assessment, Charge
 from plimsoll.margin.charges import ClosingTime, JointColumns, MarginalTiers, roll_rates
-from plimsoll.margin.exposure import price_units
 from plimsoll.margin.sweep.joint_kernels import BLOCK, sweep_joint_blocks, sweep_joint_pools
 from plimsoll.margin.sweep.joint_lines import (
     CHARGES,
@@ -141,7 +140,7 @@ def prepare_joint(market: Market, terms: JointTerms) -> JointSheet:
     tiers, closing = terms.haircuts, terms.closing
     is_inverse = table.of_payoff(Payoff.INVERSE) & ~table.of_kind(Kind.OPTION)
     payoff = np.select([table.of_kind(Kind.SPOT), is_inverse], [SPOT, INVERSE], default=LINEAR)
-    worth = value_coefficient(table.kind, table.payoff, table.multiplier, market.mark)
+    worth = value_coefficient(table.is_inverse, table.multiplier, market.mark)
     index = market.index
     tables = JointTables(
         profits=pad_rows(terms.profits[:, order]),
@@ -153,7 +152,7 @@ def prepare_joint(market: Market, terms: JointTerms) -> JointSheet:
         keys=np.zeros(len(table), dtype=np.uint64),
         bounds=zero_rows(2 * len(table), BOUND_COLUMNS),
         terms=_rows(
-            price_units(table), table.multiplier, index[table.settle], index[table.quote],
+            table.price_unit, table.multiplier, index[table.settle], index[table.quote],
             index[table.base],
         ),
         rates=rates,

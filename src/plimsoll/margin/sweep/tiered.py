@@ -186,7 +186,7 @@ def _assessment(figures: Floats, status: Int8s, currency: str) -> Assessment:
 
 def _contracts(market: Market, rules: TieredRules) -> Contracts:
     table, index, held = market.instruments, market.index, rules.held.copy()
-    held["value"] = value_coefficient(table.kind, table.payoff, table.multiplier, market.mark)
+    held["value"] = value_coefficient(table.is_inverse, table.multiplier, market.mark)
     held["notional"] = notional_coefficient(table, market.mark, index)
     ordered = np.empty((len(table), 6))
     ordered[:, 0], ordered[:, 1], ordered[:, 2] = table.price_unit, table.multiplier, market.mark

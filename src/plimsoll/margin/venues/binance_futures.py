@@ -117,7 +117,7 @@ def _order_values(exposure: Exposure) -> tuple[Floats, Floats]:
     orders, table = exposure.orders, exposure.instruments
     slots = exposure.quantity.size
     i = exposure.layout.slot_instrument[orders.slot]
-    each = value_coefficient(table.kind[i], table.payoff[i], table.multiplier[i], orders.price)
+    each = value_coefficient(table.is_inverse[i], table.multiplier[i], orders.price)
     value = np.abs(orders.quantity * each)
     sides = (orders.quantity > 0, orders.quantity < 0)
     bids, asks = (

@@ -145,10 +145,9 @@ def order_fills(exposure: Exposure, market: Market) -> Fills:
         return Fills(nothing, nothing, nothing, nothing)
     held = exposure.layout.slot_instrument[orders.slot]
     opens = ~orders.is_reduce_only & (orders.quantity != 0) & ~table.of_kind(Kind.SPOT)[held]
-    kind, payoff, multiplier = table.kind[held], table.payoff[held], table.multiplier[held]
-    gain = value_coefficient(kind, payoff, multiplier, market.mark[held]) - value_coefficient(
-        kind, payoff, multiplier, orders.price
-    )
+    inverse, multiplier = table.is_inverse[held], table.multiplier[held]
+    at_mark = value_coefficient(inverse, multiplier, market.mark[held])
+    gain = at_mark - value_coefficient(inverse, multiplier, orders.price)
     profit = orders.quantity * gain * market.index[table.settle[held]]
     # maximum() keeps a NaN: a fill that cannot be valued is no free fill.
     loss = np.where(opens, np.maximum(-profit, 0.0), 0.0)
