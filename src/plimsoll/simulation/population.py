@@ -279,7 +279,7 @@ def _by_base(instruments: InstrumentTable, mask: Bools) -> dict[str, int]:
 
 def _unit_usd(instruments: InstrumentTable, prices: Floats, index: Floats) -> Floats:
     """USD value of one exact unit of quantity, shape [instruments]; NaN without a price."""
-    value = value_coefficient(instruments.kind, instruments.payoff, instruments.multiplier, prices)
+    value = value_coefficient(instruments.is_inverse, instruments.multiplier, prices)
     return np.asarray(np.abs(value) * index[instruments.settle] * instruments.quantity_unit)
 
 

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from plimsoll.simulation.incidents import Played
-from plimsoll.simulation.incidents.offsets import incidents
+from plimsoll.simulation.incidents.library import find_incident
 
-(INCIDENT,) = incidents()
+INCIDENT = find_incident("B34")
 PARAMS = INCIDENT.params
 
 

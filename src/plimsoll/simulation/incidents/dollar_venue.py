@@ -52,7 +52,7 @@ def usd(name: str, value: float) -> Figure:
 
 
 def time_of(params: Mapping[str, Any], key: str) -> int:
-    """A time of the table."""
+    """A time of the params."""
     return parse_time(str(params[key]), key)
 
 

@@ -2,12 +2,44 @@
 
 from dataclasses import dataclass
 from math import inf, isfinite
+from types import MappingProxyType
 
-from plimsoll.core import DatedTable, InputError, did_you_mean, load_tables
-from plimsoll.simulation.incidents import manipulation, offsets, prices, waterfall
-from plimsoll.simulation.incidents.incident import Incident, Played
+from plimsoll.core import InputError, did_you_mean
+from plimsoll.simulation.incidents.halt import play_halt
+from plimsoll.simulation.incidents.hedge_leg import play_hedge_leg
+from plimsoll.simulation.incidents.incident import Incident, Play, Played
+from plimsoll.simulation.incidents.insurance import play_insurance
+from plimsoll.simulation.incidents.offsets import play_offset
+from plimsoll.simulation.incidents.prices import play_collateral, play_ratio, play_zeroed
+from plimsoll.simulation.incidents.queue import play_queue
+from plimsoll.simulation.incidents.record import read_incident
+from plimsoll.simulation.incidents.squeezes import play_jelly, play_xpl
+from plimsoll.simulation.incidents.withdrawals import (
+    play_mango,
+    play_pyramid,
+    play_settlement,
+    play_whale,
+)
 
-TABLES = ("manipulation", "offsets", "prices", "waterfall")
+PLAYS: MappingProxyType[str, Play] = MappingProxyType(
+    {
+        "B03": play_insurance,
+        "B04": play_mango,
+        "B05": play_whale,
+        "B06": play_jelly,
+        "B07": play_xpl,
+        "B11": play_collateral,
+        "B12": play_queue,
+        "B13": play_halt,
+        "B18": play_hedge_leg,
+        "B23": play_pyramid,
+        "B24": play_settlement,
+        "B27": play_zeroed,
+        "B28": play_ratio,
+        "B34": play_offset,
+    }
+)
+"""How each incident is played, by its id; its record is ``records/<id>.toml``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,51 +65,21 @@ class Verdict:
 
 def all_incidents() -> tuple[Incident, ...]:
     """Every incident, by id."""
-    found = (
-        *manipulation.incidents(),
-        *offsets.incidents(),
-        *prices.incidents(),
-        *waterfall.incidents(),
-    )
-    return tuple(sorted(found, key=lambda incident: incident.id))
+    return tuple(read_incident(incident_id, PLAYS[incident_id]) for incident_id in incident_ids())
 
 
 def incident_ids() -> tuple[str, ...]:
     """Ids of all incidents, ascending."""
-    return tuple(incident.id for incident in all_incidents())
+    return tuple(sorted(PLAYS))
 
 
 def find_incident(incident_id: str) -> Incident:
     """An incident by its id, in any case. Raises InputError with the nearest id."""
-    by_id = {incident.id: incident for incident in all_incidents()}
     wanted = incident_id.upper()
-    if wanted not in by_id:
+    if wanted not in PLAYS:
         problem = f"'{incident_id[:60]}' is not in the library"
-        raise InputError("incident", problem, did_you_mean(wanted, by_id))
-    return by_id[wanted]
-
-
-def assumptions_of(incident: Incident) -> tuple[str, ...]:
-    """What no source confirms of the figures that an incident starts from, ``name: why``."""
-    found: list[str] = []
-    for table in incident_tables():
-        shared = any(part is incident.params for part in table.params.values())
-        if table.params is not incident.params and not shared:
-            continue
-        # A block of several incidents names each one's figures by its id.
-        prefix = f"{incident.id}." if shared else ""
-        found += [
-            f"{path.removeprefix(prefix)}: {reason}"
-            for path, reason in table.unconfirmed.items()
-            if path.startswith(prefix)
-        ]
-    return tuple(found)
-
-
-def incident_tables() -> tuple[DatedTable, ...]:
-    """The dated tables of all incidents."""
-    package = "plimsoll.simulation.incidents"
-    return tuple(table for name in TABLES for table in load_tables(package, name))
+        raise InputError("incident", problem, did_you_mean(wanted, PLAYS))
+    return read_incident(wanted, PLAYS[wanted])
 
 
 def play_both(incident: Incident) -> tuple[Played, Played]:

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from plimsoll.core import load_tables, parse_time, table_at
+from plimsoll.core import parse_time
 from plimsoll.liquidation.layers import Layer, absorb_loss, build_layers, load_layer_order
 from plimsoll.market import SanityRules
-from plimsoll.simulation.incidents.incident import Figure, Incident, Moment, Played
+from plimsoll.simulation.incidents.incident import Figure, Moment, Played
 from plimsoll.simulation.incidents.world import (
     BAD_DEBT,
     FUND,
@@ -45,47 +45,9 @@ class _Ranges:
     offset: float
 
 
-def incidents() -> tuple[Incident, ...]:
-    """B34."""
-    tables = load_tables("plimsoll.simulation.incidents", "offsets")
-    table = table_at(tables, parse_time("2018-09-10", "offsets"))
-    params = table.params
-    incident = Incident(
-        id="B34",
-        title="Nasdaq Clearing: the Nordic-German power spread",
-        date="2018-09-10",
-        story=(
-            "A trader who cleared for himself was long Nordic and short German power. The two had"
-            " moved together, so that margin was asked on their spread alone, for a move of 4 EUR."
-            " On 10 September it widened by 5.56, 17 times a normal day. He could not pay; the"
-            " portfolio was sold to one of four bidders, and the clearing house's own capital and"
-            " two thirds of its members' fund went with it."
-        ),
-        control=(
-            "Offsets between products are capped, at 80 % of what a joint estimate saves as the"
-            " European rules have it, and a position that takes longer to close than the range's"
-            " horizon is margined on more."
-        ),
-        source=table.source,
-        published=Figure("loss beyond the member's margin", float(params["lost"]), "EUR"),
-        tolerance=None,
-        why_not=(
-            "Neither the portfolio's size nor the price it was sold at was published. With the 11"
-            " TWh that the press estimates, the day's move leaves 17 M beyond margin, 19 M with the"
-            " cost of closing; the other 95 M, 8.7 EUR per MWh, are further contracts, the two days"
-            " until the sale and what the bidder asked for."
-        ),
-        bound=0.0,
-        bound_text="EUR taken from capital and fund at the move of the day (ours: none was stated)",
-        params=params,
-        play=play_offset,
-    )
-    return (incident,)
-
-
 def play_offset(params: Mapping[str, Any], control: bool) -> Played:
     """The member meets his margin, then both legs move against him by half the spread's move."""
-    start, end = (parse_time(params[name], f"offsets.{name}") for name in ("start", "end"))
+    start, end = (parse_time(params[name], f"params.{name}") for name in ("start", "end"))
     world, margin = _open_member(params, control, control)
     asked = [Figure("margin", margin, "EUR"), _per_mwh(params, "margin per MWh", margin)]
     if control:
@@ -135,7 +97,7 @@ def _open_member(
     params: Mapping[str, Any], is_capped: bool, is_concentrated: bool
 ) -> tuple[World, float]:
     """The venue with its own capital, and the member with his position and what that asks."""
-    start = parse_time(params["start"], "offsets.start")
+    start = parse_time(params["start"], "params.start")
     contracts = (Contract(NORDIC, 1.0, 0, 4), Contract(GERMAN, 1.0, 0, 4))
     table = list_contracts(contracts, {"EUR": 2, "NORDIC": 2, "GERMAN": 2, "USD": 2})
     choice = choose_model("plimsoll.portfolio", _overrides(params, is_capped, is_concentrated))

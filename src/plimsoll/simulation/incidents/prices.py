@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from plimsoll.book import digest_book
-from plimsoll.core import Status, load_tables, parse_time, table_at
+from plimsoll.core import Status, parse_time
 from plimsoll.engine import Outcome
 from plimsoll.market import Anchor, Reference, SanityRules, load_anchors
-from plimsoll.simulation.incidents.incident import Figure, Incident, Moment, Played
+from plimsoll.simulation.incidents.incident import Figure, Moment, Played
 from plimsoll.simulation.incidents.world import (
     BAD_DEBT,
     MARKET,
@@ -54,102 +54,6 @@ class _Coin:
     later: float
     low: float
     elsewhere: float
-
-
-def incidents() -> tuple[Incident, ...]:
-    """B11, B27 and B28, in this order."""
-    return (_collateral(), _zeroed(), _ratio())
-
-
-def _collateral() -> Incident:
-    params, source = _block("2025-10-10")
-    return Incident(
-        id="B11",
-        title="Binance: collateral priced by the venue's own order book",
-        date="2025-10-10",
-        story=(
-            "In the crash of 10 October the order books of USDe, WBETH and BNSOL on one venue ran"
-            " empty, and old limit orders set their prices: 0.66, 430 and 35 USD. All three could"
-            " be redeemed at par throughout and traded near it elsewhere. The venue marked its"
-            " customers' collateral at those prices and sold it there."
-        ),
-        control=(
-            "The mark of redeemable collateral comes from several venues and is what it redeems"
-            " for; where the venues themselves leave that, the price may not be used and nobody"
-            " is liquidated."
-        ),
-        source=source,
-        published=Figure("paid to those liquidated", float(params["paid"]), "USD"),
-        tolerance=None,
-        why_not=(
-            "The lows are published, and how much was liquidated; at what prices it was sold is"
-            " not. All of it at the lows is the most that can have been lost, 331 M; 283 M are"
-            " what was paid within two days, transfers and redemptions that hung included."
-        ),
-        bound=0.0,
-        bound_text="accounts liquidated that are solvent at redemption value",
-        params=params,
-        play=play_collateral,
-    )
-
-
-def _zeroed() -> Incident:
-    params, source = _block("2026-01-19")
-    return Incident(
-        id="B27",
-        title="Paradex: a table of zeros after a migration",
-        date="2026-01-19",
-        story=(
-            "A race at the restart of an upgraded database published zeros to the chain: bitcoin"
-            " stood at 0, funding indices began anew, and within seconds thousands of positions"
-            " were liquidated. The chain was rolled back to the block before; when trading came"
-            " back, thin books moved prices and liquidated some more, mostly in PAXG."
-        ),
-        control=(
-            "A price of zero is not believed and a position without a price is not liquidated;"
-            " after the outage, prices count once a second source says the same."
-        ),
-        source=source,
-        published=Figure("refunded to 200 accounts", float(params["refunded"]), "USD"),
-        tolerance=None,
-        why_not=(
-            "Neither the positions nor their margin were published. The refund is for liquidations"
-            " after the rollback, at prices nobody published; those at zero were undone. It is"
-            " taken as the margin of the accounts, so that the loss equals it by assumption."
-        ),
-        bound=0.0,
-        bound_text="accounts liquidated before the prices are back (ours: none was stated)",
-        params=params,
-        play=play_zeroed,
-    )
-
-
-def _ratio() -> Incident:
-    params, source = _block("2026-02-15")
-    return Incident(
-        id="B28",
-        title="Moonwell: a ratio taken for a price",
-        date="2026-02-15",
-        story=(
-            "A new oracle wrapper gave cbETH's ratio to ETH, 1.12, where its price in dollars,"
-            " about 2,200, was due. Every loan on cbETH was liquidated: a dollar of debt repaid"
-            " bought a whole cbETH. The error was seen after four minutes; mending it took a vote"
-            " of five days."
-        ),
-        control=(
-            "Prices carry their unit: one far from what the asset is known to be worth in dollars,"
-            " or from what it redeems for, may not be used, however often it is repeated, and"
-            " liquidation waits."
-        ),
-        source=source,
-        published=Figure("net loss of the borrowers", float(params["net_loss"]), "USD"),
-        tolerance=0.15,
-        why_not="",
-        bound=0.0,
-        bound_text="accounts liquidated at the wrong price (ours: none was stated)",
-        params=params,
-        play=play_ratio,
-    )
 
 
 def play_collateral(params: Mapping[str, Any], control: bool) -> Played:
@@ -342,12 +246,5 @@ def _index(outcome: Outcome, asset: str) -> float:
     return float(market.index[market.instruments.assets.find(asset, "incident")])
 
 
-def _block(day: str) -> tuple[Mapping[str, Any], str]:
-    """Figures and source of the incident of a day."""
-    tables = load_tables("plimsoll.simulation.incidents", "prices")
-    table = table_at(tables, parse_time(day, "prices"))
-    return table.params, table.source
-
-
 def _time(params: Mapping[str, Any], name: str) -> int:
-    return parse_time(params[name], f"prices.{name}")
+    return parse_time(params[name], f"params.{name}")

@@ -280,8 +280,22 @@ def rounds_of(params: Mapping[str, Any]) -> tuple[list[float], float]:
     return prices, params["liquidated"] / params["leverage"] / growth
 
 
+def _most_lacking(params: Mapping[str, Any]) -> float:
+    """USD that wallets at the lower cap and full leverage lack after the fall, closing included.
+
+    Past the lower cap the requirement outgrows the position: the dearest place is the cap.
+    """
+    left = params["price_low"] / params["price_peak"]
+    closing = left * load_waterfall("dydx", time_of(params, "peak")).slippage_rate
+    most: float = params["open_interest_lower_cap"] * (1 - left - 1 / params["leverage"] + closing)
+    return most
+
+
 def play_pyramid(params: Mapping[str, Any], control: bool) -> Played:
-    """Profit reinvested in linked wallets, then the fall. The loss is the insurance fund's."""
+    """Profit reinvested in linked wallets, then the fall. The loss is the insurance fund's.
+
+    What is bounded is that loss, in the most that wallets at the lower cap can lack.
+    """
     prices, posted = rounds_of(params)
     wallets = tuple(f"wallet{k}" for k in range(params["wallets"]))
     start, peak, end = (time_of(params, key) for key in ("start", "peak", "end"))
@@ -309,7 +323,7 @@ def play_pyramid(params: Mapping[str, Any], control: bool) -> Played:
     bankrupt = Figure("taken over", float(outcome.taken_over.size), "accounts")
     text = f"YFI at {params['price_low']:,.0f}"
     moments.append(Moment(end, text, (usd("fund's loss", lost), bankrupt)))
-    return Played(tuple(moments), lost, lost)
+    return Played(tuple(moments), lost, lost / _most_lacking(params))
 
 
 # Drift v1, 11 May 2022

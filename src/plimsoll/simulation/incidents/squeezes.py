@@ -1,15 +1,10 @@
-"""Positions and prices made for others to pay for: what each incident is, and two of them played.
-
-Here are JELLY and XPL on Hyperliquid, prices pushed against a position that could not leave; the
-others, whose profit was withdrawn, are in ``withdrawals``. All start from ``manipulation.toml``,
-which has a block for each, in force from its day on.
-"""
+"""Prices pushed against a position that could not leave: JELLY and XPL on Hyperliquid."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from plimsoll.core import NS_PER_SECOND, DatedTable, load_tables, parse_time, table_at
+from plimsoll.core import NS_PER_SECOND
 from plimsoll.liquidation import load_waterfall
 from plimsoll.liquidation.waterfall.stages import CloseOut
 from plimsoll.market import AverageBand, SanityRules
@@ -26,13 +21,7 @@ from plimsoll.simulation.incidents.dollar_venue import (
     usd,
     venue_gates,
 )
-from plimsoll.simulation.incidents.incident import Figure, Incident, Moment, Played
-from plimsoll.simulation.incidents.withdrawals import (
-    play_mango,
-    play_pyramid,
-    play_settlement,
-    play_whale,
-)
+from plimsoll.simulation.incidents.incident import Figure, Moment, Played
 from plimsoll.simulation.incidents.world import (
     ONE_SOURCE,
     Deal,
@@ -211,189 +200,3 @@ def play_xpl(params: Mapping[str, Any], control: bool) -> Played:
     )
     moments.append(Moment(moments[-1].time_ns, "what shorts lose under one of them alone", figures))
     return Played(tuple(moments), lost, max(lost, among, banded))
-
-
-# The incidents
-
-
-def incidents() -> tuple[Incident, ...]:
-    """B04, B05, B06, B07, B23 and B24, by number."""
-    return (_mango(), _whale(), _jelly(), _xpl(), _pyramid(), _settlement())
-
-
-def _table(day: str) -> DatedTable:
-    """The block of the incident of a day."""
-    tables = load_tables("plimsoll.simulation.incidents", "manipulation")
-    return table_at(tables, parse_time(day, "manipulation"))
-
-
-def _mango() -> Incident:
-    day = "2022-10-11"
-    table = _table(day)
-    return Incident(
-        id="B04",
-        title="Mango: loans against a pumped token",
-        date=day,
-        story=(
-            "Two accounts of one owner open 483 million MNGO-PERP against each other, the spot "
-            "price is bought up twenty-fold, and the long side borrows all that others had "
-            "deposited against its unrealised profit."
-        ),
-        control=(
-            "unrealised profit lends nothing: an overall weight of 0 in initial health, and the "
-            "gate, which counts settled money and keeps a tenth of the notional; a stable price "
-            "beside the oracle's would do by itself"
-        ),
-        source=table.source,
-        published=usd("taken", 116e6),
-        tolerance=0.15,
-        why_not="",
-        bound=table.params["borrowable_max"],
-        bound_text="any one of the three controls alone lends at most twice the posted cash",
-        params=table.params,
-        play=play_mango,
-    )
-
-
-def _whale() -> Incident:
-    day = "2025-03-12"
-    table = _table(day)
-    return Incident(
-        id="B05",
-        title="Hyperliquid: ETH at 50x, margin drawn, the rest left to the vault",
-        date=day,
-        story=(
-            "A long of 175,000 ETH in profit draws all that initial margin allows; a fall of a "
-            "percent later the backstop vault has 160,000 ETH to sell into the next one."
-        ),
-        control=(
-            "a tenth of the notional must stay when money leaves; margin tiers by size; positions "
-            "close in the market, a fifth first, before the vault takes them"
-        ),
-        source=table.source,
-        published=usd("lost by the vault", 4e6),
-        tolerance=0.15,
-        why_not="",
-        bound=table.params["loss_share_max"],
-        bound_text="the vault loses at most 0.2 % of the notional, down to the day's low",
-        params=table.params,
-        play=play_whale,
-    )
-
-
-def _jelly() -> Incident:
-    day = "2025-03-26"
-    table = _table(day)
-    return Incident(
-        id="B06",
-        title="Hyperliquid: JELLY, a short made for the vault to take over",
-        date=day,
-        story=(
-            "An owner of both sides draws the margin of his short of two fifths of the supply and "
-            "buys the token; the vault takes the short over and, sharing its collateral with all "
-            "other vaults, is never deleveraged."
-        ),
-        control=(
-            "the liquidator has a capital of its own, one percent of the vault; past it, positions "
-            "on the other side are closed, without a settlement by hand"
-        ),
-        source=table.source,
-        published=usd("lost by the vault, unrealised", 12e6),
-        tolerance=0.15,
-        why_not="",
-        bound=1.0,
-        bound_text="the vault loses at most its liquidator's capital, whatever the price",
-        params=table.params,
-        play=play_jelly,
-    )
-
-
-def _xpl() -> Incident:
-    day = "2025-08-26"
-    table = _table(day)
-    return Incident(
-        id="B07",
-        title="Hyperliquid: XPL, a mark made of the venue's own book",
-        date=day,
-        story=(
-            "Before the token exists its perpetual is marked by the venue's own thin book. Longs "
-            "sweep it from 0.60 to 1.80 in two minutes while other venues stand at 0.55; every "
-            "short is closed and loses its isolated margin."
-        ),
-        control=(
-            "the mark is the median of venues that agree, within a band around its own eight-hour "
-            "average"
-        ),
-        source=table.source,
-        published=usd("won by four addresses", 46e6),
-        tolerance=0.15,
-        why_not="",
-        bound=0.0,
-        bound_text=(
-            "ours: no short is closed that stands at the other venues' price, under either half of "
-            "the control alone"
-        ),
-        params=table.params,
-        play=play_xpl,
-    )
-
-
-def _pyramid() -> Incident:
-    day = "2023-11-17"
-    table = _table(day)
-    params = table.params
-    # Past the lower cap the requirement outgrows the position: the dearest place is the cap.
-    left = params["price_low"] / params["price_peak"]
-    lacking = 1 - left - 1 / params["leverage"]
-    closing = left * load_waterfall("dydx", parse_time(day, "B23")).slippage_rate
-    return Incident(
-        id="B23",
-        title="dYdX v3: YFI, profit reinvested in a hundred wallets",
-        date=day,
-        story=(
-            "Linked wallets hold YFI at 5x, buy the spot up 215 % and put every profit into more "
-            "of it; when the price falls by two fifths the insurance fund pays for the rest."
-        ),
-        control=(
-            "initial margin rises with the market's open interest, from the lower cap to 100 % at "
-            "the upper one; maintenance margin does not"
-        ),
-        source=table.source,
-        published=usd("paid by the insurance fund", 9e6),
-        tolerance=0.15,
-        why_not="",
-        bound=params["open_interest_lower_cap"] * (lacking + closing),
-        bound_text=(
-            "ours: the fund pays at most what wallets at the lower cap and full leverage lack "
-            "after the fall, and what closing costs"
-        ),
-        params=params,
-        play=play_pyramid,
-    )
-
-
-def _settlement() -> Incident:
-    day = "2022-05-11"
-    table = _table(day)
-    return Incident(
-        id="B24",
-        title="Drift v1: gains paid before losses existed",
-        date=day,
-        story=(
-            "LUNA falls from 10 to 0.5. Winners' gains are credited as they close, whoever is to "
-            "pay for them, and leave; when losers are settled the vault lacks what they could not "
-            "pay."
-        ),
-        control=(
-            "a gain is unrealised until a loser has paid it, and does not leave before; no more "
-            "than a quarter of the vault leaves in twelve hours"
-        ),
-        source=table.source,
-        published=usd("financed afterwards", 14.55e6),
-        tolerance=0.15,
-        why_not="",
-        bound=1.0,
-        bound_text="ours: the vault holds at least what is owed to its accounts, to the dollar",
-        params=table.params,
-        play=play_settlement,
-    )
