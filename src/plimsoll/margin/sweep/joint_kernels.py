@@ -56,7 +56,7 @@ from plimsoll.margin.sweep.joint_tables import (
 )
 from plimsoll.margin.sweep.joint_vectors import ADD_POSITION
 from plimsoll.margin.sweep.plain.kernels import add_bases, scan_plain
-from plimsoll.margin.sweep.vectors import LANES, TAKE_WORST, Width
+from plimsoll.margin.sweep.vectors import EXPECT_WRITES, LANES, TAKE_WORST, Width
 from plimsoll.margin.sweep.words import ONE, SIX, bit, lowest
 
 BLOCK = 1024
@@ -204,6 +204,10 @@ def sweep_joint_pools(
         while count < POOLS and column + count < end and entry <= spare:
             pool = pools[column + count] if pools.size else column + count
             room.firsts[count] = entry
+            if count % LANES == 0:
+                # A line of each row at a time: all at the end would wait for memory.
+                for line in range(figures.shape[0]):
+                    EXPECT_WRITES(figures, line, column + count)
             if rows.kind[pool] == _SYSTEM:
                 clear_pool(count, bare_room.totals)
             else:

@@ -200,17 +200,25 @@ def draw_lines(count: int, rules: Floats, totals: Floats) -> None:
 
 
 @nb.njit(forceinline=True)
-def copy_column(column: int, totals: Floats, count: int, is_zero: bool, out: Floats) -> None:
-    """Fill ``out`` with a column of totals; zeros are left alone, ``is_zero`` tells from before."""
-    some = False
-    for k in range(count):
-        some |= totals[k + column * POOLS] != 0.0
-    if not (some or is_zero):
-        for k in range(count):
-            some |= out[k] != 0.0
-    if some:
-        for k in range(count):
-            out[k] = totals[k + column * POOLS]
+def copy_column(
+    column: int, totals: Floats, line: int, first: int, count: int, is_zero: bool, figures: Floats
+) -> None:  # fmt: skip
+    """Fill a line of figures with a column of totals; zeros are left alone.
+
+    ``is_zero`` tells that the line holds zeros already.
+    """
+    start, place = np.uint64(column * POOLS), np.uint64(first)
+    row, some = figures[line], np.uint64(0)
+    # Bits, as floats are not compared several at a time; the highest is a zero's sign.
+    bits, bits_before = totals.view(np.uint64), row.view(np.uint64)
+    for k in range(np.uint64(count)):
+        some |= bits[start + k]
+    if some << ONE == 0 and not is_zero:
+        for k in range(np.uint64(count)):
+            some |= bits_before[place + k]
+    if some << ONE != 0:
+        for k in range(np.uint64(count)):
+            row[place + k] = totals[start + k]
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
@@ -224,16 +232,10 @@ def write_figures(
     initial then maintenance each, ORDERS_LINE and FEES_LINE, in USD; NaN, and UNKNOWN, where a
     price or a rule is missing. ``is_zero`` tells that they hold nothing yet.
     """
-    part = figures[:, first : first + count]
-    copy_column(EQUITY_AT, totals, count, is_zero, part[EQUITY_LINE])
-    copy_column(COUNTED_AT, totals, count, is_zero, part[COLLATERAL])
-    copy_column(INITIAL_AT, totals, count, is_zero, part[INITIAL])
-    copy_column(MAINTENANCE_AT, totals, count, is_zero, part[MAINTENANCE])
-    copy_column(ORDERS_AT, totals, count, is_zero, part[ORDERS_LINE])
-    copy_column(FEES_AT, totals, count, is_zero, part[FEES_LINE])
     for line, column in enumerate(
-        (MOST_AT, LIMIT_AT, MINIMUM_AT, CONCENTRATIONS_AT, BASES_AT, EXCESS_AT)
-    ):
-        copy_column(column, totals, count, is_zero, part[CHARGES + line])
+        (EQUITY_AT, COUNTED_AT, INITIAL_AT, MAINTENANCE_AT, MOST_AT, LIMIT_AT, MINIMUM_AT,
+         CONCENTRATIONS_AT, BASES_AT, EXCESS_AT, ORDERS_AT, FEES_AT)
+    ):  # fmt: skip
+        copy_column(column, totals, line, first, count, is_zero, figures)
     for k in range(count):
         status[first + k] = np.int8(totals[k + STATUS_AT * POOLS])

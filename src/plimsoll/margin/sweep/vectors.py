@@ -282,3 +282,44 @@ def _emit_take_worst(_: Any, width: Any, rows: Any, _row: Any) -> Any:
 
 TAKE_WORST: Any = intrinsic(_emit_take_worst)
 """TAKE_WORST(width, rows, row): the largest loss, >= 0, in rows[row], which is left empty."""
+
+
+def _fetch(context: Any, builder: Any, column: Any, value: Any, place: Any, writes: bool) -> Any:
+    """Have the cache line fetched that holds a number of a column."""
+    data = data_of(context, builder, column, value)
+    start = builder.bitcast(builder.gep(data, [place]), ir.IntType(8).as_pointer())
+    kind = ir.FunctionType(ir.VoidType(), [start.type, SMALL, SMALL, SMALL])
+    call = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+    # To keep it in all caches, as data.
+    builder.call(call, [start, SMALL(int(writes)), SMALL(3), SMALL(1)])
+    return context.get_dummy_value()
+
+
+def _emit_expect_reads(_: Any, column: Any, _row: Any) -> Any:
+    """Source of ``EXPECT_READS``."""
+
+    def emit(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        value, row = arguments
+        return _fetch(context, builder, column, value, row, writes=False)
+
+    return types.void(column, types.int64), emit
+
+
+EXPECT_READS: Any = intrinsic(_emit_expect_reads)
+"""EXPECT_READS(column, row): have the cache line of column[row] fetched, if there is such a row."""
+
+
+def _emit_expect_writes(_: Any, figures: Any, _line: Any, _column: Any) -> Any:
+    """Source of ``EXPECT_WRITES``."""
+
+    def emit(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        value, line, column = arguments
+        array = context.make_array(figures)(context, builder, value)
+        place = builder.add(builder.mul(line, builder.extract_value(array.shape, 1)), column)
+        return _fetch(context, builder, figures, value, place, writes=True)
+
+    return types.void(figures, types.int64, types.int64), emit
+
+
+EXPECT_WRITES: Any = intrinsic(_emit_expect_writes)
+"""EXPECT_WRITES(figures, line, column): EXPECT_READS of figures[line, column], to write there."""

@@ -33,8 +33,11 @@ from plimsoll.margin.sweep.joint_tables import (
 )
 from plimsoll.margin.sweep.plain.columns import BASE_BIT, LEG_MASK
 from plimsoll.margin.sweep.plain.vectors import PLACE_BIT, SCAN_PLAIN
+from plimsoll.margin.sweep.vectors import EXPECT_READS, LANES
 from plimsoll.margin.sweep.words import ONE
 
+AHEAD = 256
+"""Rows that positions are fetched ahead."""
 _ROW = np.uint64((1 << PLACE_BIT) - 1)
 
 
@@ -53,6 +56,11 @@ def scan_plain(
     is_long = end - first > room.listed.size - listed
     if first == end or has_orders or last_balance - balance > 1 or is_long:
         return -1
+    # What a pool reads, one some pools further will: rows of pools follow each other as a rule.
+    EXPECT_READS(rows.instrument, first + AHEAD)
+    for ahead in (AHEAD, AHEAD + LANES):
+        EXPECT_READS(rows.quantity, first + ahead)
+        EXPECT_READS(rows.cost, first + ahead)
     i = np.uint32(rows.instrument[first])
     settle, worth = tables.ids[i, SETTLE], 0.0
     if last_balance != balance:
