@@ -1,5 +1,5 @@
 """Claim: through the crash of 10 October 2025 the watch finds what sweeping every tick finds.
-Where a few prices move it costs a fraction of that; where all move by the hour it costs more.
+Where a few prices move it costs a fraction of that; where all move by the hour, no more.
 
 Real bars of 9 to 12 October: BTC, ETH and SOL every 15 minutes, and 477 perpetuals by the hour,
 each bar taken as four ticks at which all of them move, on a generated book. What is found

@@ -162,9 +162,7 @@ def _usable(book: Book, market: Market) -> Int64s:
 
 def _prices(book: Book, market: Market, rows: Int64s) -> Int64s:
     """Marks in each contract's price units."""
-    return np.maximum(np.rint(market.mark / book.instruments.price_unit)[rows], 1).astype(
-        np.int64
-    )
+    return np.maximum(np.rint(market.mark / book.instruments.price_unit)[rows], 1).astype(np.int64)
 
 
 def _trades(draw: np.random.Generator, book: Book, market: Market, pools: Int64s) -> Trades:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from plimsoll.book import Rows
 from plimsoll.core import Bools, Floats, Int8s, Int32s, Int64s, Status
 from plimsoll.margin.watch.compiled import entry, inlined, kernel
@@ -32,7 +34,7 @@ DONE, LEFT_BOX, CROWD, NO_ROOM, LOG_FULL, ASK = range(6)
 """Why the loop stopped: all ticks done, or what its caller has to see to before it goes on."""
 
 FALL, RISE = 0, 1
-_UNKNOWN, _BANKRUPT = int(Status.UNKNOWN), int(Status.BANKRUPT)
+_UNKNOWN, _OK, _BANKRUPT = int(Status.UNKNOWN), int(Status.OK), int(Status.BANKRUPT)
 UNKNOWN, UNSURE = -1, -2
 """Rungs of a pool that ``assess`` calls UNKNOWN, and of one that only it can tell."""
 
@@ -249,28 +251,72 @@ def move_rows(machine: Any, moved: Int32s, prices: Floats) -> None:
     follow_all(machine.ladder, moved, prices)
 
 
-@entry
-def rungs_of_ratios(
-    machine: Any, pools: Int64s, status: Int8s, ratio: Floats, is_event: bool, out: Int8s
-) -> None:
-    """The rungs that an assessment puts pools on, as ``rung_of`` does with figures."""
-    rungs, count = machine.rungs, machine.rungs.ratios.shape[1]
-    for k in range(pools.size):
-        before, model = rungs.rung[pools[k]], max(machine.desk.model[pools[k]], 0)
+@inlined
+def rung_of_ratio(rungs: Rungs, model: int, before: int, ratio: float, is_event: bool) -> int:
+    """The rung that a margin ratio puts a pool on that is neither UNKNOWN nor bankrupt."""
+    rung = 0
+    for level in range(rungs.ratios.shape[1]):
+        line, clear = rungs.ratios[model, level], rungs.clears[model, level]
+        is_kept = level < before <= rungs.ratios.shape[1] and clear < line
+        if is_kept and (clear > 0.0 or not is_event):
+            line = clear
+        if ratio >= line:
+            rung = level + 1
+    return rung
+
+
+@kernel
+def note_rows(
+    desk: Desk, rungs: Rungs, log: Log, tick: int, start: int, pools: Int64s, mask: Bools,
+    calls: Floats, status: Int8s, collateral: Floats, margin: Floats, is_event: bool,
+) -> int:  # fmt: skip
+    """``note_found`` with a machine's parts."""
+    count, is_all = rungs.ratios.shape[1], pools.size == 0
+    for k in range(start, min(status.size, mask.size) if is_all else status.size):
+        if is_all and not mask[k]:
+            continue
+        pool = k if is_all else pools[k]
+        before, model = rungs.rung[pool], max(desk.model[pool], 0)
         is_held = before > count and rungs.clears[model, count - 1] == 0.0 and not is_event
+        is_calm = status[k] == _OK and before == 0 and calls[model] <= rungs.ratios[model, 0]
+        if is_calm or (is_held and status[k] != _UNKNOWN):
+            # Below the margin call is below all levels. Here and there no figure need be read.
+            continue
+        if log.tally[0] == log.pool.size:
+            return k
         if status[k] == _UNKNOWN:
-            out[k] = UNKNOWN
-        elif status[k] == _BANKRUPT or is_held:
-            out[k] = count + 1
+            rung = UNKNOWN
+        elif status[k] == _BANKRUPT:
+            rung = count + 1
         else:
-            out[k] = 0
-            for level in range(count):
-                line, clear = rungs.ratios[model, level], rungs.clears[model, level]
-                is_kept = level < before <= count and clear < line
-                if is_kept and (clear > 0.0 or not is_event):
-                    line = clear
-                if ratio[k] >= line:
-                    out[k] = level + 1
+            # As ``margin_ratio`` has it.
+            c, m, ratio = collateral[k], margin[k], 0.0
+            if c <= 0.0 and (m > 0.0 or c < 0.0):
+                ratio = np.inf
+            elif m != 0.0:
+                ratio = m / c
+            rung = rung_of_ratio(rungs, model, before, ratio, is_event)
+        note(rungs, log, tick, pool, rung)
+    return int(status.size)
+
+
+@entry
+def note_found(
+    machine: Any, tick: int, start: int, pools: Int64s, mask: Bools, calls: Floats, status: Int8s,
+    collateral: Floats, margin: Floats, is_event: bool,
+) -> int:  # fmt: skip
+    """Put pools on the rungs that an assessment says, as ``rung_of`` does with figures.
+
+    Its row k is of pools[k]; where there are no ``pools``, of pool k, if that is in ``mask``.
+    ``calls`` are the models' margin call ratios. Returns how many rows are done: it stops where
+    the log is full.
+    """
+    return int(
+        note_rows(
+            machine.desk, machine.rungs, machine.log, tick, start, pools, mask, calls, status,
+            collateral, margin, is_event,
+        )
+    )  # fmt: skip
 
 
 @entry
@@ -300,27 +346,29 @@ def release_all(machine: Any, pools: Int32s) -> None:
 
 @entry
 def touched_pools(
-    machine: Any, box: int, boxes: int, is_contract: Bools, is_asset: Bools, is_late: bool,
+    machine: Any, boxes: Int64s, is_contract: Bools, is_asset: Bools, is_late: bool, loose: Bools,
     out: Int32s,
 ) -> int:  # fmt: skip
-    """Fill ``out`` with the pools of one box that have a contract or an asset that is marked.
+    """Fill ``out`` with the pools of some boxes that have a contract or an asset that is marked.
 
-    ``is_late``: the time has left the box, which moves every pool but tiered ones. Returns how
-    many.
+    ``is_late``: the time has left the box, which moves every pool but tiered ones. Those that
+    are ``loose`` have nothing that a box could end. Returns how many.
     """
     rows, desk, found = machine.rows, machine.desk, 0
-    for pool in range(box, min(rows.kind.size, desk.model.size), boxes):
-        model = desk.model[pool]
-        if model < 0:
-            continue
-        is_touched = is_late and desk.code[model] != TIERED
-        for row in range(rows.position_begin[pool], rows.position_end[pool]):
-            is_touched |= is_contract[rows.instrument[row]]
-        for row in range(rows.order_begin[pool], rows.order_end[pool]):
-            is_touched |= is_contract[rows.order_instrument[row]]
-        for row in range(rows.balance_begin[pool], rows.balance_end[pool]):
-            is_touched |= is_asset[rows.asset[row]]
-        if is_touched:
-            out[found] = pool
-            found += 1
+    end, all_boxes = min(rows.kind.size, desk.model.size), machine.ladder.low.shape[0]
+    for first in range(0, end, all_boxes):
+        for box in boxes:
+            pool = first + box
+            if pool >= end or (pool < loose.size and loose[pool]) or desk.model[pool] < 0:
+                continue
+            is_touched = is_late and desk.code[desk.model[pool]] != TIERED
+            for row in range(rows.position_begin[pool], rows.position_end[pool]):
+                is_touched |= is_contract[rows.instrument[row]]
+            for row in range(rows.order_begin[pool], rows.order_end[pool]):
+                is_touched |= is_contract[rows.order_instrument[row]]
+            for row in range(rows.balance_begin[pool], rows.balance_end[pool]):
+                is_touched |= is_asset[rows.asset[row]]
+            if is_touched:
+                out[found] = pool
+                found += 1
     return found

@@ -7,6 +7,7 @@ import numpy as np
 from plimsoll.book import Book, Rows, take_pools
 from plimsoll.core import Floats, InputError, Int8s, Int32s, Int64s, Status, distinct
 from plimsoll.margin.assess import Plan, assess, lay_out
+from plimsoll.margin.assessment import Assessment
 from plimsoll.margin.model import ModelSet
 from plimsoll.margin.watch.boxes import draw_boxes, marked_by, rest_rows, usual_moves
 from plimsoll.margin.watch.build import (
@@ -45,12 +46,12 @@ from plimsoll.margin.watch.loop import (
     judge_all,
     loosen_fired,
     move_rows,
+    note_found,
     release_all,
     run,
-    rungs_of_ratios,
     touched_pools,
 )
-from plimsoll.margin.watch.loose import Loose, crowd_of, sweep_some
+from plimsoll.margin.watch.loose import Loose, crowd_of, sweep_loose
 from plimsoll.margin.watch.machine import (
     Log,
     Rungs,
@@ -340,9 +341,9 @@ class Watch:
     def _sweep_loose(self, tick: int) -> None:
         """Sweep the loose pools, and guard some of them again once a storm is over."""
         if self._loose.count:
-            pools, market = self._loose.pools, self._market_now()
-            swept = sweep_some(self._rows, pools, self._desk.model, market, self._models)
-            self._note_found(tick, pools, self._rungs_of(*swept, pools, is_event=False))
+            market, model = self._market_now(), self._desk.model
+            for swept in sweep_loose(self._rows, self._loose, model, market, self._models):
+                self._note(tick, *swept)
             if self._judge(self._loose.take_due().astype(np.int32), tick):
                 self._ask(tick)
 
@@ -392,14 +393,10 @@ class Watch:
         self._judge(touched[~is_compiled], tick)
 
     def _touched(self, rows: Int64s, boxes: Int64s) -> Int32s:
-        """Pools of some boxes with anything that depends on some rows of the market."""
+        """Guarded pools of some boxes with anything that depends on some rows of the market."""
         marks = marked_by(self._layout, self._book.instruments, rows)
-        out, found = np.zeros(self._pools, dtype=np.int32), 0
-        for box in boxes:
-            found += touched_pools(
-                self._machine, int(box), self._ladder.low.shape[0], *marks, out[found:]
-            )
-        return out[:found]
+        out = np.empty(self._pools, dtype=np.int32)
+        return out[: touched_pools(self._machine, boxes, *marks, self._loose.mask, out)]
 
     def _judge(self, wanted: Int32s, tick: int, is_event: bool = False) -> bool:
         """Judge and guard pools; whether any has been put on ``asked``."""
@@ -425,25 +422,23 @@ class Watch:
             pools, (book, plan) = self._standing, self._plan
         result = assess(book, self._market_now(), self._models, plan)
         self._assessed += pools.size
-        rungs = self._rungs_of(result.status, result.margin_ratio, pools, is_event)
-        self._note_found(tick, pools, rungs)
+        self._note(tick, pools, result, is_event)
         if asked.size:
             self._plan = None
             self._guard_asked(asked)
         elif self._plan is None:
             self._plan = book, plan
 
-    def _note_found(self, tick: int, pools: Int64s, found: Int8s) -> None:
-        """Put pools on rungs and log those that had others."""
-        rung = self._rungs.rung
-        changed = np.flatnonzero(found != rung[pools])
-        while self._log.pool.size < self._log.tally[0] + changed.size:
-            self._make_room(LOG_FULL)
-        rows = slice(int(self._log.tally[0]), int(self._log.tally[0]) + changed.size)
-        self._log.tick[rows], self._log.pool[rows] = tick, pools[changed]
-        self._log.before[rows], self._log.after[rows] = rung[pools[changed]], found[changed]
-        self._log.tally[0] += changed.size
-        rung[pools] = found
+    def _note(self, tick: int, pools: Int64s, found: Assessment, is_event: bool = False) -> None:
+        """Put pools, or all loose ones where none is named, on rungs; log those that change."""
+        done, calls = 0, self._calls
+        columns = found.status, found.collateral_value, found.maintenance_margin
+        while done < found.status.size:
+            done = note_found(
+                self._machine, tick, done, pools, self._loose.mask, calls, *columns, is_event
+            )
+            if done < found.status.size:
+                self._make_room(LOG_FULL)
 
     def _take(self, pools: Int64s) -> Book:
         book = self._book
@@ -460,17 +455,16 @@ class Watch:
         if is_left.any():
             self._standing = np.union1d(self._standing, asked[is_left])
 
-    def _rungs_of(self, status: Int8s, ratio: Floats, pools: Int64s, is_event: bool) -> Int8s:
-        """The rungs that statuses and margin ratios of some pools put them on."""
-        rungs = np.empty(pools.size, dtype=np.int8)
-        rungs_of_ratios(self._machine, pools, status, ratio, is_event, rungs)
-        return rungs
+    @property
+    def _calls(self) -> Floats:
+        """Margin call ratios, shape [models]."""
+        return np.array([m.margin_call_ratio for m in self._models.models])
 
     def _statuses(self, pools: Int64s | Int32s, rung: Int8s) -> Int8s:
         """The statuses that rungs stand for."""
         model = np.maximum(self._desk.model[pools], 0)
         ratios = self._rungs.ratios[model]
-        calls = np.array([m.margin_call_ratio for m in self._models.models])[model]
+        calls = self._calls[model]
         before_call = (ratios < calls[:, np.newaxis]).sum(axis=1)
         last = ratios.shape[1]
         choices = [rung == UNKNOWN, rung > last, rung == last, rung > before_call]
