@@ -56,6 +56,7 @@ from plimsoll.margin.sweep.joint_tables import (
 )
 from plimsoll.margin.sweep.joint_vectors import ADD_POSITION
 from plimsoll.margin.sweep.plain.kernels import add_bases, scan_plain
+from plimsoll.margin.sweep.plain.vectors import POINT_PLAIN
 from plimsoll.margin.sweep.vectors import EXPECT_WRITES, LANES, TAKE_WORST, Width
 from plimsoll.margin.sweep.words import ONE, SIX, bit, lowest
 
@@ -197,6 +198,7 @@ def sweep_joint_pools(
     those of ``write_figures``, which says what ``is_zero`` is.
     """
     bare_rows, bare_tables, bare_room = BORROW(rows), BORROW(tables), BORROW(room)
+    pointers = POINT_PLAIN(bare_tables, bare_rows, bare_room)
     spare = room.losses.shape[0] - CASES * tables.assets.shape[0]
     column = first
     while column < end:
@@ -211,7 +213,9 @@ def sweep_joint_pools(
             if rows.kind[pool] == _SYSTEM:
                 clear_pool(count, bare_room.totals)
             else:
-                found = scan_plain(shape, pool, count, listed, bare_rows, bare_tables, bare_room)
+                found = scan_plain(
+                    shape, pool, count, listed, bare_rows, bare_tables, bare_room, pointers
+                )
                 if found < 0:
                     entry = gather_pool(
                         shape, pool, count, entry, bare_rows, bare_tables, bare_room

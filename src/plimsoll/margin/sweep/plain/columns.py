@@ -30,7 +30,8 @@ SETTLE_MASK = (1 << BASE_BIT) - 1 - LEG_MASK
 LOSSES, SETS, WORTH, OWES, COSTS, UNITS, BOUND_COLUMNS = 0, 4, 4, 5, 6, 7, 8
 """Columns of ``JointTables.bounds``: largest losses of one contract in SETS sets of scenarios (all,
 
-falls, rises, alone), its value and what it owes, signed as it is held; its fee; its unit.
+falls, rises, alone), 0 where it only gains, its value and what it owes, signed as it is held; its
+fee; its unit. A loss of none may come to -0, which adds to a sum as 0 does.
 """
 
 
@@ -49,8 +50,9 @@ def fill_plain(instruments: Int32s, tables: JointTables) -> None:
                 bar = 0.0 if k == 0 else tables.bars[tables.asset_ids[ids[BASE], BAR] + k - 1, s]
                 if bar == 0.0:
                     least, most = min(least, row[s]), max(most, row[s])
-            long[LOSSES + k] = -least if math.isfinite(least) else 0.0
-            short[LOSSES + k] = -most if math.isfinite(most) else 0.0
+            # What only gains loses nothing.
+            long[LOSSES + k] = -least if -math.inf < least < 0.0 else 0.0
+            short[LOSSES + k] = -most if 0.0 < most < math.inf else 0.0
         for column, value in ((WORTH, VALUE), (OWES, OWED), (COSTS, FEE), (UNITS, UNIT)):
             long[column] = short[column] = numbers[value]
         # A number of contracts is below 0 where it is short, what closing costs is not.

@@ -44,7 +44,7 @@ _ROW = np.uint64((1 << PLACE_BIT) - 1)
 @nb.njit(forceinline=True)
 def scan_plain(
     shape: Shape, pool: int, place: int, listed: int, rows: Rows, tables: JointTables,
-    room: JointRoom,
+    room: JointRoom, pointers: int,
 ) -> int:  # fmt: skip
     """Measure a pool, if it is plain, to ``place`` of ``room.totals``; bases are left out.
 
@@ -68,7 +68,7 @@ def scan_plain(
             return -1
         worth = rows.amount[balance] * tables.assets[settle, AMOUNT_UNIT]
     found = SCAN_PLAIN(
-        shape, tables, rows, room, first, end, place, listed, tables.keys[i],
+        shape, tables, rows, room, pointers, first, end, place, listed, tables.keys[i],
         tables.numbers[i, SETTLE_UNIT], worth,
     )  # fmt: skip
     if found < 0:
