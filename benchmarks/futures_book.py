@@ -49,6 +49,7 @@ DAILY_VOLATILITY = (0.03, 0.08)
 DOLLAR_VOLATILITY = 0.002
 NOTIONAL_LOG = (8.0, 1.5)
 """Mean and deviation of the logarithm of a position's notional, USD."""
+QUANTITY_MAX = 10.0**18
 STANDARD, PORTFOLIO = "plimsoll.standard", "plimsoll.portfolio"
 EQUITY_FLOOR = MappingProxyType({STANDARD: 0.011, PORTFOLIO: 0.08})
 EQUITY_LOG = (-2.0, 1.0)
@@ -236,7 +237,9 @@ def _amounts(
     accounts, rows = offsets.size - 1, instrument.size
     mark, dollar = market.mark[instrument], 10**DOLLAR_DECIMALS
     wanted = draw.lognormal(*NOTIONAL_LOG, rows) * np.where(draw.random(rows) < 0.5, -1.0, 1.0)
-    quantity = np.rint(wanted / mark / table.quantity_unit[instrument]).astype(np.int64)
+    # Of the cheapest coins nobody holds more units than the ledger stores.
+    units = np.clip(wanted / mark / table.quantity_unit[instrument], -QUANTITY_MAX, QUANTITY_MAX)
+    quantity = np.rint(units).astype(np.int64)
     value = quantity * table.quantity_unit[instrument] * mark
     entry = np.exp(-draw.normal(0.0, 1.0, rows) * moves[instrument])
     cost = np.rint(value * entry * dollar).astype(np.int64)

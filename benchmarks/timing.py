@@ -4,9 +4,11 @@ import gc
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import TypeAlias
 
+REST = 0.1
+"""Seconds between laps."""
 Lap: TypeAlias = Callable[[], float]
 """Does its work once and returns the seconds of the part that counts."""
 
@@ -34,14 +36,21 @@ def lap(call: Callable[[], object]) -> Lap:
 def time_laps(repeats: int, *laps: Lap) -> tuple[Timing, ...]:
     """Timings of some laps, run in turn ``repeats`` times after one that does not count.
 
-    The first one compiles and fills caches. The collector is off, as in ``timeit``.
+    The first one compiles and fills caches. The collector is off, as in ``timeit``. Each lap waits
+    a moment: threads of the one before, BLAS's above all, look for work for a while and would take
+    a core from it.
     """
     for run in laps:
         run()
     gc.collect()
     gc.disable()
     try:
-        taken = [[run() for run in laps] for _ in range(repeats)]
+        taken = [[_rested(run) for run in laps] for _ in range(repeats)]
     finally:
         gc.enable()
     return tuple(Timing(min(each), median(each)) for each in zip(*taken, strict=True))
+
+
+def _rested(run: Lap) -> float:
+    sleep(REST)
+    return run()
