@@ -117,6 +117,12 @@ def test_an_observation_of_nothing_known_is_refused_whole(source: int, row: int)
     assert np.isnan(board.price).all()
 
 
+def test_columns_of_different_lengths_are_refused() -> None:
+    batch = PriceBatch(np.zeros(2, np.int32), np.zeros(1, np.int32), np.ones(2), np.full(2, T0))
+    with pytest.raises(InputError, match="prices: columns differ in length"):
+        board_of().observe(batch, RULES)
+
+
 def test_age_is_judged_when_the_market_is_asked_for() -> None:
     board = observe(board_of(), {BTC: 60e3}, T0, RULES)
     assert board.market(T0 + 60 * SECOND, RULES).mark[ROW] == 60e3

@@ -262,21 +262,10 @@ def next_states(
     ``since_ns`` is the time of their last state event. Where the ratio is NaN the state stays,
     but a dwell that was running stops.
     """
-    out = state.copy()
-    _call_states(steps, margin_ratio, now_ns, since_ns, out)
-    return out
-
-
-@nb.njit(cache=True, nogil=True)
-def _call_states(steps: Steps, ratio: Floats, now: int, since: Int64s, state: Int8s) -> None:
-    """``next_states``, written where they were."""
-    for k in range(ratio.size):
-        trend = steps.trend[state[k]]
-        if math.isnan(ratio[k]) and trend == _SETTLED:
-            continue
-        level = steps.level[state[k]]
-        level, trend, _ = _call_pool(steps, ratio[k], now, level, trend, since[k])
-        state[k] = steps.state[trend, level]
+    before = Standing(steps.level[state], steps.trend[state], since_ns)
+    after = call_levels(steps, margin_ratio, before, now_ns)
+    out = steps.state[after.trend, after.level]
+    return np.where(np.isnan(margin_ratio) & (before.trend == _SETTLED), state, out)
 
 
 def locate(ladder: Ladder, found: Explanation) -> Place:

@@ -92,8 +92,10 @@ class PriceBoard:
         A rejected price leaves the last good one in place, but its verdict makes the row
         unusable until a good one follows. One that comes late, older than what its source
         said last, says nothing new and is dropped. Raises InputError where an observation names
-        no source or row of the board.
+        no source or row of the board, or the columns differ in length.
         """
+        if not batch.source.size == batch.row.size == batch.price.size == batch.time_ns.size:
+            raise InputError("prices", "columns differ in length", "give each observation all four")
         board = replace(
             self,
             price=self.price.copy(),
